@@ -1,0 +1,18 @@
+/*
+ * fsha: high availability from the shared directory that a cluster already has. Includes everything.
+ */
+#ifndef FSHA_FSHA_H
+#define FSHA_FSHA_H
+
+#include "fsha/config.h"
+#include "fsha/election.h"
+#include "fsha/job_graph.h"
+#include "fsha/result.h"
+#include "fsha/retrieval.h"
+#include "fsha/services.h"
+#include "fsha/state.h"
+#include "fsha/status.h"
+#include "fsha/term.h"
+#include "fsha/types.h"
+
+#endif
