@@ -86,6 +86,17 @@ FSHA_API fsha_result fsha_election_resign(fsha_election *election, const fsha_uu
  */
 FSHA_API fsha_result fsha_election_close(fsha_election *election, fsha_error *reterr);
 
+/**
+ * A short term of office, for tools: claim `name` if nobody holds it, wait for the grant for at most `timeout_ms`,
+ * and hold it until fsha_election_close. The holder's writes go under *ret_session.
+ *
+ * FSHA_E_NOT_LEADER: somebody leads (the message says who, and since when); nothing was changed. FSHA_E_TIMEOUT: the
+ * holder may be dead, but its lease has not run out yet. Any thread, not from a callback. Since 0.1.
+ */
+FSHA_API fsha_result fsha_election_acquire(fsha_services *services, const char *name,
+					   uint32_t timeout_ms, fsha_election **ret_election,
+					   fsha_uuid *ret_session, fsha_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif
