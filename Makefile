@@ -1,0 +1,306 @@
+# fsha. `make help` lists the targets. One Makefile for everything (GNU make 4.3).
+#
+#   make                           build/fsha, build/libfsha.so, build/libfsha.a
+#   make CC=clang-14               the same with another compiler, in build/clang-14
+#   make SAN=address,undefined     with sanitizers, in build/san-address-undefined; or SAN=thread
+#   make WERROR=1                  warnings are errors
+#   make V=1                       shows the commands
+#
+# CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS of the user come last. Sources are found by their place in the
+# tree, so a new file needs no change here.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+SAN :=
+COVERAGE :=
+WERROR :=
+V :=
+TEST_TIMEOUT := 120
+
+# Every compiler and every sanitizer has a tree of its own, so objects never mix.
+comma := ,
+compiler := $(notdir $(lastword $(filter-out -%,$(CC))))
+flavour := $(patsubst gcc,,$(patsubst cc,,$(compiler))) $(if $(SAN),san-$(subst $(comma),-,$(SAN))) \
+	$(if $(COVERAGE),coverage)
+empty :=
+BUILD := $(patsubst %/,%,build/$(subst $(empty) ,-,$(strip $(flavour))))
+O := $(BUILD)/obj
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SECONDARY:
+Q := $(if $(V),,@)
+
+# ---- Flags ---------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 $(if $(WERROR),-Werror)
+HARDEN := -fstack-protector-strong
+# Needs an optimiser, and hides overruns from the sanitizers.
+ifeq ($(SAN),)
+HARDEN += $(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif
+INSTRUMENT := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
+	$(if $(COVERAGE),--coverage)
+
+LIB_MODULES := libxxhash zlib yaml-0.1
+CLI_MODULES := jansson
+TEST_MODULES := cmocka jansson
+
+# Asked once, and only when something is compiled: on a fresh machine there is no pkg-config before
+# tools/install-deps has run.
+MODULE_CFLAGS = $(eval MODULE_CFLAGS := $$(shell pkg-config --cflags \
+	$(sort $(LIB_MODULES) $(CLI_MODULES) $(TEST_MODULES))))$(MODULE_CFLAGS)
+LIB_LIBS = $(eval LIB_LIBS := $$(shell pkg-config --libs $(LIB_MODULES)))$(LIB_LIBS)
+CLI_LIBS = $(eval CLI_LIBS := $$(shell pkg-config --libs $(CLI_MODULES)))$(CLI_LIBS)
+TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs $(TEST_MODULES)))$(TEST_LIBS)
+
+BASE_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iinclude
+# The same objects go into both libraries, hence -fPIC for all. Only what include/ marks is visible.
+BASE_CFLAGS := -std=gnu11 -pthread -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) $(INSTRUMENT)
+COMPILE = $(CC) $(BASE_CPPFLAGS) $(BASE_CFLAGS) $(MODULE_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+BASE_LDFLAGS := -pthread $(INSTRUMENT) -Wl,-z,relro,-z,now -Wl,--as-needed
+LINK = $(CC) $(BASE_LDFLAGS) $(CFLAGS) $(LDFLAGS)
+# Under sanitizers clang leaves the symbols of its runtime to the program.
+SO_LDFLAGS := -shared -Wl,-soname,libfsha.so.0 -Wl,--version-script=src/libfsha.map \
+	$(if $(SAN),,-Wl,-z,defs)
+
+# ---- Files ---------------------------------------------------------------------------------------
+
+objects = $(patsubst %.c,$(O)/%.o,$(1))
+
+CLI_SRC := $(wildcard src/cli/*.c)
+LIB_SRC := $(wildcard fsutil/*.c) $(filter-out $(CLI_SRC),$(wildcard src/*/*.c))
+BENCH_SRC := $(wildcard bench/*.c)
+TEST_LIB_SRC := $(wildcard tests/lib/*.c)
+TEST_SRC := $(wildcard tests/test_*.c)
+# tests/process/test_*.c are tests with real processes, the others there are programs that these start.
+PROCESS_SRC := $(wildcard tests/process/*.c)
+ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC)
+HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
+	tests/process/*.h)
+
+SO := $(BUILD)/libfsha.so
+A := $(BUILD)/libfsha.a
+CLI := $(if $(CLI_SRC),$(BUILD)/fsha)
+BENCH := $(if $(BENCH_SRC),$(BUILD)/fsha-bench)
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
+PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
+SHELL_TESTS := $(wildcard tests/*.sh)
+
+.PHONY: all
+all: $(SO) $(A) $(CLI) $(BENCH) ## build the library and the command (the default)
+
+$(SO).0: $(call objects,$(LIB_SRC)) src/libfsha.map
+	@echo "  LINK $@"
+	$(Q)$(LINK) $(SO_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_LIBS) $(LDLIBS)
+
+$(SO): $(SO).0
+	$(Q)ln -sf $(<F) $@
+
+# Made anew each time: ar would keep the object of a source that is gone.
+$(A): $(call objects,$(LIB_SRC))
+	@echo "  AR   $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The command holds the library instead of loading it: one file that runs from anywhere, also from
+# build/, without a search path in it; and the guard process of `fsha run`, which must stay in memory
+# when its parent dies, has fewer pages of its own to relocate. That it uses only the public
+# interface is what tools/lint-layers looks at.
+$(BUILD)/fsha: $(call objects,$(CLI_SRC)) $(A)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
+
+$(BUILD)/fsha-bench: $(call objects,$(BENCH_SRC)) $(A)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
+
+$(TESTS): $(BUILD)/tests/%: $(O)/tests/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(O)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call objects,$(ALL_SRC)))
+
+# Changes when the flags do, so that everything is built again then.
+$(BUILD)/flags: .always
+	@pkg-config --exists $(LIB_MODULES) $(CLI_MODULES) 2>/dev/null || { \
+		echo "libraries are missing: run 'make demo' or tools/install-deps" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(COMPILE) / $(LINK))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(COMPILE) / $(LINK))' >$@
+
+.PHONY: .always
+.always:
+
+# ---- Demonstration and tests ---------------------------------------------------------------------
+
+# What needs libraries runs in a second make, because this one may have started before there were any;
+# and on all processors, unless the user said how many.
+jobs = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),1)
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: deps
+deps:
+	@tools/install-deps build
+
+.PHONY: demo
+demo: deps ## kill and suspend leaders and watch what happens; installs what is missing
+	@+$(MAKE) --no-print-directory $(PARALLEL) all
+	@BUILD='$(abspath $(BUILD))' examples/demo/demo.sh
+
+.PHONY: check
+check: deps ## run the tests (-j2: two at a time); installs what is missing
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
+	@+$(RUN_TESTS)
+
+.PHONY: check-long
+check-long: TEST_TIMEOUT := 1800
+check-long: export FSHA_TEST_LONG := 1
+check-long: check ## the same with FSHA_TEST_LONG=1: more seeds, more rounds, pairs of faults
+
+.PHONY: check-programs
+check-programs: all $(TESTS) $(PROCESS)
+
+# A sanitizer's finding must fail the test, wherever in it the thread was.
+RUN_TESTS = BUILD='$(abspath $(BUILD))' \
+	ASAN_OPTIONS="$${ASAN_OPTIONS-detect_stack_use_after_return=1:strict_string_checks=1}" \
+	UBSAN_OPTIONS="$${UBSAN_OPTIONS-print_stacktrace=1}" \
+	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}" \
+	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) -- \
+	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
+
+.PHONY: coverage
+coverage: ## run the tests and tell which lines they reach
+	@+$(MAKE) --no-print-directory COVERAGE=1 CFLAGS='-O0 -g' coverage-tree
+
+.PHONY: coverage-tree
+coverage-tree: deps
+	@mkdir -p $(BUILD) && find $(BUILD) -name '*.gcda' -delete
+	@+$(MAKE) --no-print-directory check
+	@tools/coverage-summary $(O)
+
+# ---- Static checks -------------------------------------------------------------------------------
+
+# A check of a file leaves a stamp, so that a second run looks only at what has changed. The stamps are
+# made by `make lint`, which keeps going to show all that is wrong.
+.PHONY: lint
+lint: ## check layout, layers and headers, and look for bugs (clang-tidy, cppcheck, gcc, shellcheck)
+	@tools/install-deps --check build lint
+	@+$(MAKE) --no-print-directory --keep-going --output-sync=target $(PARALLEL) lint-all
+	@echo "lint: ok"
+
+ifneq ($(filter lint-all,$(MAKECMDGOALS)),)
+
+L := $(BUILD)/lint
+find-tool = $(firstword $(foreach t,$(1),$(shell command -v $(t))) $(firstword $(1)))
+CLANG_FORMAT := $(call find-tool,clang-format-14 clang-format)
+CLANG_TIDY := $(call find-tool,clang-tidy-14 clang-tidy)
+CXX := $(call find-tool,g++ clang++-14 clang++)
+SCRIPTS := $(shell awk 'FNR == 1 { if (/^\#!.*sh$$/) print FILENAME; nextfile }' \
+	$$(find .ci tools tests examples bench -type f 2>/dev/null) </dev/null)
+PUBLIC := $(wildcard include/fsha/*.h)
+stamps = $(patsubst %,$(L)/%.$(1),$(2))
+
+.PHONY: lint-all
+lint-all: lint-layers $(call stamps,format,$(ALL_SRC) $(HEADERS)) $(call stamps,header,$(PUBLIC)) \
+	$(call stamps,tidy,$(ALL_SRC)) $(call stamps,cppcheck,$(ALL_SRC)) \
+	$(call stamps,analyzer,$(ALL_SRC)) $(call stamps,shellcheck,$(SCRIPTS))
+
+.PHONY: lint-layers
+lint-layers:
+	@tools/lint-layers --self-test
+	@tools/lint-layers
+
+$(L)/%.format: % .clang-format
+	@mkdir -p $(@D)
+	@$(CLANG_FORMAT) --style=file --dry-run --Werror $< && touch $@
+
+# Alone, before anything else, twice.
+header_flags := -Wall -Wextra -Wstrict-prototypes -Werror -pedantic -Iinclude -fsyntax-only
+$(L)/include/%.header: include/% $(PUBLIC)
+	@mkdir -p $(@D)
+	@$(CC) -std=c99 $(header_flags) -x c -include $* -include $* /dev/null
+	@$(CXX) -std=c++11 $(filter-out -Wstrict-prototypes,$(header_flags)) -x c++ -include $* \
+		-include $* /dev/null && touch $@
+
+# The analyzer comes first and writes down the headers for all three. It tells values apart better
+# in optimised code; -O1 keeps the paths that it reports readable.
+$(L)/%.analyzer: % $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  LINT $<"
+	@gcc $(BASE_CPPFLAGS) -std=gnu11 -pthread $(MODULE_CFLAGS) -O1 -fanalyzer $(ANALYZER_OFF) -Werror \
+		-MMD -MP -MF $(L)/$*.d -MT '$(foreach s,analyzer tidy cppcheck,$(L)/$*.$(s))' \
+		-c -o /dev/null $< && touch $@
+
+# It says on stderr how many warnings of system headers it kept to itself.
+$(L)/%.tidy: % .clang-tidy
+	@mkdir -p $(@D)
+	@$(CLANG_TIDY) --quiet $< -- $(BASE_CPPFLAGS) -std=gnu11 $(MODULE_CFLAGS) 2>$@.err || \
+		{ cat $@.err; exit 1; }
+	@rm -f $@.err; touch $@
+
+$(L)/%.cppcheck: %
+	@mkdir -p $(@D)
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 \
+		--inline-suppr --library=posix $(CPPCHECK_OFF) -D__linux__ -D__GNUC__ -D_GNU_SOURCE \
+		-I. -Iinclude $< && touch $@
+
+$(L)/%.shellcheck: %
+	@mkdir -p $(@D)
+	@shellcheck -x $< && touch $@
+
+-include $(patsubst %,$(L)/%.d,$(ALL_SRC))
+
+endif
+
+# ---- Installation --------------------------------------------------------------------------------
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+INCLUDEDIR = $(DESTDIR)$(PREFIX)/include/fsha
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/fsha
+VERSION = $(shell sed -n 's/^.define LIBRARY_VERSION "\(.*\)"/\1/p' src/result/*.c)
+
+.PHONY: install
+install: all ## install into $(DESTDIR)$(PREFIX), by default /usr/local
+	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCDIR)
+	install -m 755 $(CLI) $(BENCH) $(BINDIR)
+	install -m 755 $(SO).0 $(LIBDIR)
+	ln -sf libfsha.so.0 $(LIBDIR)/libfsha.so
+	install -m 644 $(A) $(LIBDIR)
+	install -m 644 include/fsha/*.h $(INCLUDEDIR)
+	install -m 644 $(wildcard README README.md NEWS COPYING) $(DOCDIR)
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: fsha' \
+		'Description: high availability from a shared directory' 'Version: $(VERSION)' \
+		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lfsha' \
+		'Requires.private: $(LIB_MODULES)' 'Libs.private: -pthread' \
+		>$(LIBDIR)/pkgconfig/fsha.pc
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(BINDIR)/fsha $(BINDIR)/fsha-bench $(LIBDIR)/libfsha.so $(LIBDIR)/libfsha.so.0 \
+		$(LIBDIR)/libfsha.a $(LIBDIR)/pkgconfig/fsha.pc
+	rm -rf $(INCLUDEDIR) $(DOCDIR)
+
+.PHONY: clean
+clean: ## remove $(BUILD); for plain make that is every tree
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@echo 'with CC=clang-14, SAN=address,undefined, SAN=thread, WERROR=1, V=1, CFLAGS=...'
