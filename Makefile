@@ -52,7 +52,7 @@ TEST_MODULES := cmocka jansson
 
 # Asked once, and only when something is compiled: on a fresh machine there is no pkg-config before
 # tools/install-deps has run.
-MODULE_CFLAGS = $(eval MODULE_CFLAGS := $$(shell pkg-config --cflags \
+MODULE_CFLAGS = $(eval MODULE_CFLAGS := $$(shell pkg-config --cflags 2>/dev/null \
 	$(sort $(LIB_MODULES) $(CLI_MODULES) $(TEST_MODULES))))$(MODULE_CFLAGS)
 LIB_LIBS = $(eval LIB_LIBS := $$(shell pkg-config --libs $(LIB_MODULES)))$(LIB_LIBS)
 CLI_LIBS = $(eval CLI_LIBS := $$(shell pkg-config --libs $(CLI_MODULES)))$(CLI_LIBS)
