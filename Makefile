@@ -37,7 +37,7 @@ Q := $(if $(V),,@)
 # ---- Flags ---------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 $(if $(WERROR),-Werror)
+	-Wcast-qual -Wwrite-strings -Wvla -Wformat-security $(if $(WERROR),-Werror)
 HARDEN := -fstack-protector-strong
 # Needs an optimiser, and hides overruns from the sanitizers.
 ifeq ($(SAN),)
