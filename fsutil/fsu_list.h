@@ -37,7 +37,9 @@ struct fsu_list {
 	size_t *offsets;
 	size_t count, offsets_size;
 	struct fsu_stamp stamp; /* the directory as it was when the listing ended */
-	bool stable;           /* see fsu_list_read */
+	bool stamped;          /* stamp is valid */
+	int64_t stamp_since_ns; /* when this stamp was first seen */
+	bool stable;           /* see fsu_list_pass */
 	int64_t took_ns;       /* from before the first call to after the last, of the last pass */
 };
 static inline const char *fsu_list_name(const struct fsu_list *list, size_t i)

@@ -21,6 +21,7 @@ struct fsu_watch {
 	struct fsu_stamp stamp;
 	int64_t stamp_since_ns; /* when this stamp was first seen */
 	bool seen;             /* stamp is valid */
+	bool settled;          /* and was seen again a clock step later: no change can hide behind it */
 	int64_t next_ns;       /* when to look again */
 };
 
