@@ -15,8 +15,9 @@
 #define FSU_DIR_MODE 0700
 
 /*
- * Create `path` (O_EXCL, O_NOFOLLOW), write all, fsync, close. On failure it is unlinked again as far
- * as that works, and the errno of the failed call comes back, in *ret_op (may be NULL) its name.
+ * Create `path` (O_EXCL, O_NOFOLLOW), write all, fsync, close. On failure it is unlinked again as
+ * far as that works, and the errno of the failed call comes back, in *ret_op (may be NULL) its
+ * name.
  */
 int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void *data, size_t len,
 		   const char **ret_op);
@@ -32,33 +33,37 @@ int fsu_dir_sync(const struct fsu *fs, int dirfd, const char *path);
 int fsu_dir_open(const struct fsu *fs, int dirfd, const char *path);
 
 enum fsu_outcome {
-	FSU_DONE,      /* visible under the new name, and durable */
-	FSU_NOT_DONE,  /* not visible, and never will be */
-	FSU_IN_DOUBT,  /* cannot be told now */
+	FSU_DONE,     /* visible under the new name, and durable */
+	FSU_NOT_DONE, /* not visible, and never will be */
+	FSU_IN_DOUBT, /* cannot be told now */
 };
 
 struct fsu_publication {
-	int from_dirfd;        /* the election directory */
-	const char *from;      /* "tenure-.../<staged>" */
-	const char *from_dir;  /* "tenure-...": its absence says that the writer is fenced */
-	int to_dirfd;          /* the store directory */
-	const char *to;        /* a name that never existed before */
+	int from_dirfd;       /* the election directory */
+	const char *from;     /* "tenure-.../<staged>" */
+	const char *from_dir; /* "tenure-...": its absence says that the writer is fenced */
+	int to_dirfd;         /* the store directory */
+	const char *to;       /* a name that never existed before */
 };
 struct fsu_published {
 	enum fsu_outcome outcome;
-	bool fenced;           /* the tenure directory is gone */
-	bool sent;             /* a rename was sent: with fenced, it may have been done all the same */
-	int os_errno;          /* positive; 0 when done */
-	const char *op;        /* the call that failed */
+	bool fenced;    /* the tenure directory is gone */
+	bool sent;      /* a rename was sent: with fenced, it may have been done all the same */
+	int os_errno;   /* positive; 0 when done */
+	const char *op; /* the call that failed */
 };
 /*
- * Rename a staged file into place and make that durable. After a failed rename it finds out what happened:
- * own name in a fresh listing = done; else the staged file could be unlinked = not done; else in doubt.
- * A directory fsync that fails after the rename leaves it in doubt (visible, perhaps not durable).
+ * Rename a staged file into place and make that durable. After a failed rename it finds out what
+ * happened: own name in a fresh listing = done; else the staged file could be unlinked = not done;
+ * else in doubt. A directory fsync that fails after the rename leaves it in doubt (visible, perhaps
+ * not durable).
  */
 void fsu_publish(const struct fsu *fs, const struct fsu_publication *p,
 		 struct fsu_published *ret_published);
-/* The second half alone, for an outcome that was in doubt: ask again. Never sends the rename. */
+/*
+ * The second half alone, for an outcome that was in doubt: ask again. Never sends the rename, but
+ * removes the staged file if it is still there, so that not done is final.
+ */
 void fsu_publish_settle(const struct fsu *fs, const struct fsu_publication *p,
 			struct fsu_published *ret_published);
 

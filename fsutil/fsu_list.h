@@ -32,15 +32,15 @@ int fsu_stamp_read(const struct fsu *fs, int dirfd, const char *path, struct fsu
 /* Names of a directory, without . and .., in no order. */
 struct fsu_list {
 	const struct fsu *fs;
-	char *text;            /* names, each terminated */
+	char *text; /* names, each terminated */
 	size_t text_len, text_size;
 	size_t *offsets;
 	size_t count, offsets_size;
 	struct fsu_stamp stamp; /* the directory as it was when the listing ended */
-	bool stamped;          /* stamp is valid */
+	bool stamped;           /* stamp is valid */
 	int64_t stamp_since_ns; /* when this stamp was first seen */
-	bool stable;           /* see fsu_list_pass */
-	int64_t took_ns;       /* from before the first call to after the last, of the last pass */
+	bool stable;            /* see fsu_list_pass */
+	int64_t took_ns;        /* from before the first call to after the last, of the last pass */
 };
 static inline const char *fsu_list_name(const struct fsu_list *list, size_t i)
 {
@@ -52,16 +52,16 @@ void fsu_list_done(struct fsu_list *list);
 /*
  * One pass: revalidate, open or rewind, list, stamp again. stable = the stamps before and after are
  * equal and older than a clock step as far as can be known: this list object saw the same stamp at
- * least FSU_CLOCK_STEP_NS of now_ns() before the pass began, or the directory's times are at least a step
- * behind wall_ns() and `local` says that the two clocks are the same host's.
- * `path` is relative to dirfd and is opened anew (O_DIRECTORY|O_NOFOLLOW); "" lists dirfd itself (opened
- * as ".").  -ENOENT, -ESTALE, -ENOTDIR, ... as the calls say.
+ * least FSU_CLOCK_STEP_NS of now_ns() before the pass began, or the directory's times are at least
+ * a step behind wall_ns() and `local` says that the two clocks are the same host's. `path` is
+ * relative to dirfd and is opened anew (O_DIRECTORY|O_NOFOLLOW); "" lists dirfd itself (opened as
+ * ".").  -ENOENT, -ESTALE, -ENOTDIR, ... as the calls say.
  */
 int fsu_list_pass(struct fsu_list *list, int dirfd, const char *path, bool local);
 /*
- * Passes until one is stable, waiting out clock steps in between, for at most `limit_ns` in all (at least one
- * pass). Returns 0 with list->stable telling whether the last pass was; the caller decides what an
- * unstable one is good for.
+ * Passes until one is stable, waiting out clock steps in between, for at most `limit_ns` in all (at
+ * least one pass). Returns 0 with list->stable telling whether the last pass was; the caller
+ * decides what an unstable one is good for.
  */
 int fsu_list_read(struct fsu_list *list, int dirfd, const char *path, bool local, int64_t limit_ns);
 /* Is `name` in the listing? Linear. */

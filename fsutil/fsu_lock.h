@@ -14,7 +14,9 @@
 struct fsu_lock {
 	int fd; /* -1: not held */
 };
+/* clang-format off */
 #define FSU_LOCK_INIT { .fd = -1 }
+/* clang-format on */
 
 /* Opens (O_RDWR, creates when `create`) and locks `path`. -EAGAIN: somebody else holds it. */
 int fsu_lock_take(const struct fsu *fs, int dirfd, const char *path, bool create,
@@ -24,7 +26,10 @@ int fsu_lock_take_until(const struct fsu *fs, int dirfd, const char *path, int64
 			struct fsu_lock *ret_lock);
 /* Closing releases. Harmless when not held. */
 void fsu_lock_release(const struct fsu *fs, struct fsu_lock *lock);
-/* 1: a write lock by `fd` (any open mode) would be refused; 0: it is free; or an error. Takes nothing. */
+/*
+ * 1: a write lock by `fd` (any open mode) would be refused; 0: it is free; or an error. Takes
+ * nothing.
+ */
 int fsu_lock_is_held(const struct fsu *fs, int fd);
 
 #endif

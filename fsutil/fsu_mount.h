@@ -7,24 +7,24 @@
 #include "fsutil/fsu_ops.h"
 
 enum fsu_mount_kind {
-	FSU_MOUNT_LOCAL,       /* ext4, XFS, btrfs, tmpfs, ...: one kernel, locks are true, inotify sees all */
+	FSU_MOUNT_LOCAL, /* ext4, tmpfs, ...: one kernel, locks are true, inotify sees all */
 	FSU_MOUNT_NFS,
-	FSU_MOUNT_CEPH,        /* kernel client */
+	FSU_MOUNT_CEPH, /* kernel client */
 	FSU_MOUNT_CEPH_FUSE,
 	FSU_MOUNT_OVERLAY,
-	FSU_MOUNT_OTHER,       /* unknown: treated as shared, locks not trusted */
+	FSU_MOUNT_OTHER, /* unknown: treated as shared, locks not trusted */
 };
 
 struct fsu_mount {
 	enum fsu_mount_kind kind;
-	char type[32];         /* as in mountinfo: "ext4", "nfs4", "fuse.ceph-fuse" */
+	char type[32]; /* as in mountinfo: "ext4", "nfs4", "fuse.ceph-fuse" */
 	char source[256];
 	char target[256];
-	char options[512];     /* super options of mountinfo */
-	unsigned nfs_version;  /* 3 or 4; 0 when not NFS */
+	char options[512];    /* super options of mountinfo */
+	unsigned nfs_version; /* 3 or 4; 0 when not NFS */
 	unsigned nfs_minor;
-	bool locks_local;      /* nolock, local_lock=posix|all, or ENOLCK-like settings: locks do not reach other hosts */
-	bool soft;             /* soft or softerr */
+	bool locks_local; /* nolock, local_lock=posix|all: locks do not reach other hosts */
+	bool soft;        /* soft or softerr */
 	bool read_only;
 	/* The server's lock lease in ms as mountstats tells for NFSv4; 0 when not known. */
 	uint32_t lock_lease_ms;

@@ -20,7 +20,9 @@
 #define FSU_FOREVER INT64_MAX
 
 struct fsu_ops {
-	/* Files. `path` is relative to `dirfd`; AT_FDCWD is allowed for the storage directory only. */
+	/*
+	 * Files. `path` is relative to `dirfd`; AT_FDCWD is allowed for the storage directory only.
+	 */
 	int (*openat)(void *ctx, int dirfd, const char *path, int flags, mode_t mode);
 	int (*close)(void *ctx, int fd);
 	ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len, off_t offset);
@@ -47,16 +49,21 @@ struct fsu_ops {
 	int (*notify_add)(void *ctx, int notify_fd, int dirfd, const char *path, uint32_t mask);
 	int (*notify_drain)(void *ctx, int notify_fd);
 
-	/* Clocks. now_ns is CLOCK_BOOTTIME, the only one that decisions rest on; wall_ns is for people. */
+	/*
+	 * Clocks. now_ns is CLOCK_BOOTTIME, the only one that decisions rest on; wall_ns is for
+	 * people.
+	 */
 	int64_t (*now_ns)(void *ctx);
 	int64_t (*wall_ns)(void *ctx);
 	/*
-	 * Wait until one of the descriptors (-1 is passed over) is readable or now_ns() >= deadline_ns.
-	 * Returns a bit mask of the readable ones, 0 on timeout.
+	 * Wait until one of the descriptors (-1 is passed over) is readable or now_ns() >=
+	 * deadline_ns. Returns a bit mask of the readable ones, 0 on timeout.
 	 */
 	int (*wait)(void *ctx, const int *fds, size_t n_fds, int64_t deadline_ns);
 
-	/* Memory. alloc returns zeroed memory; resize keeps the content, new bytes are not zeroed. */
+	/*
+	 * Memory. alloc returns zeroed memory; resize keeps the content, new bytes are not zeroed.
+	 */
 	void *(*alloc)(void *ctx, size_t size);
 	void *(*resize)(void *ctx, void *ptr, size_t size);
 	void (*release)(void *ctx, void *ptr);
@@ -75,8 +82,9 @@ extern const struct fsu fsu_posix;
 
 /*
  * The calls, in the order of the table. Those that may be repeated without harm (open without
- * O_CREAT, pread, write of nothing so far, fsync, statx, getdents, lock) are repeated on EINTR, at most
- * FSU_EINTR_MAX times; the others return -EINTR, which their callers treat as "may have happened".
+ * O_CREAT, pread, write of nothing so far, fsync, statx, getdents, lock) are repeated on EINTR, at
+ * most FSU_EINTR_MAX times; the others return -EINTR, which their callers treat as "may have
+ * happened".
  */
 #define FSU_EINTR_MAX 100
 

@@ -1,6 +1,7 @@
 /*
- * User-given names as one safe path component. Every byte but A-Z a-z 0-9 _ . - becomes %XX in upper
- * case, a leading dot too. '@' and '~' never come out, so our own names cannot collide with a user's.
+ * User-given names as one safe path component. Every byte but A-Z a-z 0-9 _ . - becomes %XX in
+ * upper case, a leading dot too. '@' and '~' never come out, so our own names cannot collide with a
+ * user's.
  */
 #ifndef FSU_PATH_H
 #define FSU_PATH_H
@@ -14,11 +15,14 @@
 #define FSU_NAME_MAX FSU_COMPONENT_MAX
 
 /*
- * Encode `len` bytes of `name` into `ret_component` (FSU_COMPONENT_MAX + 1 bytes).
- * -EINVAL for an empty name, one with a NUL byte; -ENAMETOOLONG.
+ * Encode `len` bytes of `name` into `ret_component` (FSU_COMPONENT_MAX + 1 bytes). -EINVAL for an
+ * empty name, one with a NUL byte; -ENAMETOOLONG.
  */
 int fsu_path_encode(const char *name, size_t len, char *ret_component);
-/* Back again, exactly; -EINVAL for what encode would not have written. `ret_name` has FSU_NAME_MAX + 1. */
+/*
+ * Back again, exactly; -EINVAL for what encode would not have written. `ret_name` has room for
+ * FSU_NAME_MAX + 1 bytes.
+ */
 int fsu_path_decode(const char *component, size_t len, char *ret_name, size_t *ret_len);
 /*
  * A cluster id: parts separated by slashes, each encoded; leading, trailing and double slashes are

@@ -1,7 +1,7 @@
 /*
- * The record envelope (doc/FORMAT.md): one for every record on disk. Little-endian, fixed offsets, a
- * checksum over all of it. The decoder does no I/O, allocates nothing, and rejects what the encoder
- * would not write.
+ * The record envelope (doc/FORMAT.md): one for every record on disk. Little-endian, fixed offsets,
+ * a checksum over all of it. The decoder does no I/O, allocates nothing, and rejects what the
+ * encoder would not write.
  */
 #ifndef FSU_RECORD_H
 #define FSU_RECORD_H
@@ -12,10 +12,11 @@
 #include "fsutil/fsu_uuid.h"
 
 #define FSU_RECORD_FORMAT 1
-#define FSU_RECORD_HEAD 112   /* bytes before the key */
-#define FSU_RECORD_TAIL 16    /* XXH3-128 behind the payload */
+#define FSU_RECORD_HEAD 112 /* bytes before the key */
+#define FSU_RECORD_TAIL 16  /* XXH3-128 behind the payload */
 #define FSU_RECORD_KEY_MAX 1024
-#define FSU_RECORD_RAW_MAX (UINT64_C(64) << 20) /* larger values are streamed, not enveloped whole */
+/* Larger values are streamed, not enveloped whole. */
+#define FSU_RECORD_RAW_MAX (UINT64_C(64) << 20)
 #define FSU_RECORD_DEFLATE_MIN 512 /* payloads below this are stored as they are */
 
 enum fsu_record_kind {
@@ -34,8 +35,8 @@ enum fsu_record_kind {
 #define FSU_RECORD_FLAGS 3u
 
 /*
- * A record in memory. `key` and `payload` point into the caller's memory (encode) or into the decoded
- * buffer (decode). After decode `payload` is as stored: deflated when flags say so.
+ * A record in memory. `key` and `payload` point into the caller's memory (encode) or into the
+ * decoded buffer (decode). After decode `payload` is as stored: deflated when flags say so.
  */
 struct fsu_record {
 	uint16_t kind;
@@ -44,30 +45,38 @@ struct fsu_record {
 	struct fsu_uuid session;
 	uint64_t sequence;
 	uint16_t seat;
-	struct fsu_uuid cluster;   /* null only in what belongs to no cluster */
+	struct fsu_uuid cluster; /* null only in what belongs to no cluster */
 	struct fsu_uuid write_id;
 	int64_t wall_ns;
-	const char *key;           /* "<directory>/<key>", not terminated */
+	const char *key; /* "<directory>/<key>", not terminated */
 	size_t key_len;
 	const void *payload;
-	size_t stored_len;         /* bytes of payload as stored */
-	size_t raw_len;            /* bytes once inflated; equal to stored_len when not deflated */
+	size_t stored_len; /* bytes of payload as stored */
+	size_t raw_len;    /* bytes once inflated; equal to stored_len when not deflated */
 };
 
 /* Bytes that encode needs for a payload of `raw_len` bytes, compressed or not. */
 size_t fsu_record_bound(size_t key_len, size_t raw_len);
 /*
- * Encode into `buf` of `size` bytes. record->payload holds raw_len raw bytes; they are deflated when
- * they are at least FSU_RECORD_DEFLATE_MIN and that helps, and flags, stored_len come out in the bytes
- * written. With FSU_RECORD_DEFLATED already set, payload holds stored_len deflated bytes and goes in as it is.
- * Memory for zlib comes from `fs`. Returns the length, or -EINVAL, -EMSGSIZE, -ENOMEM.
+ * Encode into `buf` of `size` bytes. record->payload holds raw_len raw bytes; they are deflated
+ * when they are at least FSU_RECORD_DEFLATE_MIN and that helps, and flags, stored_len come out in
+ * the bytes written. With FSU_RECORD_DEFLATED already set, payload holds stored_len deflated bytes
+ * and goes in as it is. Memory for zlib comes from `fs`. Returns the length, or -EINVAL, -EMSGSIZE,
+ * -ENOMEM.
  */
 ssize_t fsu_record_encode(const struct fsu *fs, const struct fsu_record *record, uint8_t *buf,
 			  size_t size);
-/* -EBADMSG for anything that encode would not have written, whatever the reason; `ret_why` (may be NULL) says which. */
+/*
+ * -EBADMSG for anything that encode would not have written, whatever the reason; `ret_why` (may be
+ * NULL) says which. One thing passes that our encoder would have written otherwise: a payload that
+ * is stored as it is although it would deflate, since how well it does depends on the zlib.
+ */
 int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_record,
 		      const char **ret_why);
-/* The raw payload into `raw` of raw_len bytes. -EBADMSG when it does not inflate to exactly that; -ENOMEM. */
+/*
+ * The raw payload into `raw` of raw_len bytes. -EBADMSG when it does not inflate to exactly that;
+ * -ENOMEM.
+ */
 int fsu_record_inflate(const struct fsu *fs, const struct fsu_record *record, void *raw);
 
 /*
