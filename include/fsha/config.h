@@ -11,7 +11,9 @@
  *
  * Each key may be overridden by an environment variable: FSHA_ and the key in upper case with _ for every other
  * character (FSHA_HIGH_AVAILABILITY_STORAGEDIR), or by the short forms FSHA_STORAGE_DIR, FSHA_CLUSTER_ID, FSHA_LEASE.
- * Precedence: fsha_config_set, environment, file, default. A present key beats its old names.
+ * Of the two the short form wins; an empty variable counts as none.
+ * Precedence: fsha_config_set, environment, file, default. A present key beats its old names. Old names of the directory and
+ * the cluster id: storageDir and path.namespace under high-availability.zookeeper. and recovery.zookeeper.
  * Durations as in Flink: "10 s", "500ms", "1 min"; a bare number is milliseconds.
  */
 #ifndef FSHA_CONFIG_H
@@ -43,7 +45,8 @@ FSHA_API void fsha_config_destroy(fsha_config *config);
 
 /**
  * Read a file of Flink's. `path` may name a file, or a directory (then config.yaml in it, or else
- * flink-conf.yaml). Keys that do not concern high availability are kept and ignored.
+ * flink-conf.yaml). Keys that do not concern high availability are kept and ignored. A file called flink-conf.yaml is
+ * read by lines, as by Flink; any other is YAML. A later file overrides an earlier one.
  *
  * FSHA_E_CONFIG with "file:line: ..." for text that is no YAML, a key twice, a value too long; FSHA_E_IO or
  * FSHA_E_NOT_FOUND when it cannot be read. On failure the configuration is unchanged.

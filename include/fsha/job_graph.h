@@ -16,7 +16,10 @@ extern "C" {
 
 typedef struct fsha_job_graph_store fsha_job_graph_store;
 
-/** Told of the changes that others made. The first look tells of every graph already there. */
+/**
+ * Told of the changes that others made: graphs that they added (the first look tells of every one already there), and graphs
+ * that they removed although this object had put or recovered them.
+ */
 typedef struct fsha_job_graph_listener {
 	size_t struct_size;
 	void *ctx;

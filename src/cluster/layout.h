@@ -1,0 +1,37 @@
+/* The fixed names of a cluster directory (doc/FORMAT.md), and how one is made. */
+#ifndef SRC_CLUSTER_LAYOUT_H
+#define SRC_CLUSTER_LAYOUT_H
+
+#include "src/cluster/cluster.h"
+
+#define LAYOUT_SETTINGS "SETTINGS"
+#define LAYOUT_FLOOR "floor-"
+#define LAYOUT_LEADERS "leaders"
+#define LAYOUT_ELECTIONS "elections"
+#define LAYOUT_MEMBERS "members"
+#define LAYOUT_JOB_GRAPHS "job_graphs"
+#define LAYOUT_STATE "state"
+#define LAYOUT_TRASH "trash"
+
+/*
+ * Make `component` in `parent_fd` a new cluster directory. FSHA_OK also when another process made
+ * one at the same time: the caller opens what is there.
+ */
+fsha_result layout_create(const struct fsu *fs, int parent_fd, const char *component,
+			  uint32_t lease_ms, const char *path, fsha_error *reterr);
+
+/* The payload of a SETTINGS record. */
+struct settings {
+	uint32_t format;
+	struct fsu_uuid cluster;
+	uint32_t lease_ms;
+};
+#define SETTINGS_SIZE 24
+size_t settings_encode(const struct settings *settings, uint8_t *buf);
+int settings_decode(const uint8_t *buf, size_t len, struct settings *ret_settings);
+
+/* Remove a directory tree that we built ourselves and that nobody else knows; best effort, bounded
+ * depth. */
+void layout_remove_tree(const struct fsu *fs, int dir_fd, const char *path);
+
+#endif

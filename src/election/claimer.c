@@ -1,0 +1,389 @@
+/*
+ * The claimer: one thread that takes every step of every election of this process. A step looks at
+ * the election directory and does what is due: claim, publish, resign. It may hang with the
+ * filesystem; nothing else waits for it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/election/claim.h"
+#include "src/election/election.h"
+#include "src/result/error.h"
+
+static int64_t after(const struct fsha_services *s, int64_t ns)
+{
+	return fsu_now_ns(services_fs(s)) + ns;
+}
+
+static int64_t lease_ns(const struct fsha_services *s)
+{
+	return cluster_lease_ns(&s->cluster);
+}
+
+static void report(struct fsha_election *e, const char *event, const fsha_error *error)
+{
+	struct fsha_services *s = e->services;
+
+	services_log(s, FSHA_LOG_WARNING, event, "election=%s result=%s message=\"%s\"",
+		     e->component, fsha_result_name(error->result), error->message);
+	services_lock(s);
+	election_error(e, error);
+	services_unlock(s);
+}
+
+/* ---- publishing ---- */
+
+/* Put the leader record of a live term in place, as confirmed as it is by now. */
+static void publish(struct fsha_election *e, struct term *term)
+{
+	struct fsha_services *s = e->services;
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_version version = { 0 };
+	enum leader_state state;
+	char address[FSHA_ADDRESS_MAX + 1] = "";
+	fsha_result result;
+
+	services_lock(s);
+	e->publish_due = false;
+	state = e->confirmed ? LEADER_CONFIRMED : LEADER_GRANTED;
+	if (e->confirmed)
+		strcpy(address, e->address);
+	services_unlock(s);
+	result = leader_publish(term, state, address, NULL, &version, &error);
+	if (result != FSHA_OK && result != FSHA_E_FENCED && result != FSHA_E_NOT_LEADER)
+		report(e, "publish_failed", &error);
+	if (result != FSHA_E_FENCED)
+		election_published(e, term, result, &version);
+}
+
+/* ---- resigning ---- */
+
+static void resign(struct fsha_election *e, struct term *term)
+{
+	struct fsha_services *s = e->services;
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_result result;
+
+	result = claim_vacate(term, &error);
+	if (result == FSHA_OK)
+		/* FENCED here only means that the successor is already at work. */
+		(void)leader_publish(term, LEADER_NONE, "", NULL, NULL, NULL);
+	else if (result != FSHA_E_FENCED)
+		report(e, "resign_failed", &error);
+	claim_clean_up(term);
+	services_log(s, FSHA_LOG_INFO, "resigned", "election=%s epoch=%llu", e->component,
+		     (unsigned long long)term->epoch.number);
+	services_lock(s);
+	assert(e->term == term);
+	e->term = NULL;
+	e->resigning = false;
+	services_unlock(s);
+	term_unref(term);
+}
+
+/* ---- leading ---- */
+
+static const char *end_text(int end)
+{
+	switch (end) {
+	case TERM_FENCED:
+		return "fenced";
+	case TERM_BROKEN:
+		return "broken";
+	default:
+		return "expired";
+	}
+}
+
+/* The term is over without our doing: forget it; the executor revokes. */
+static void drop(struct fsha_election *e, struct term *term)
+{
+	struct fsha_services *s = e->services;
+
+	services_log(s, FSHA_LOG_WARNING, "lost", "election=%s epoch=%llu why=%s", e->component,
+		     (unsigned long long)term->epoch.number, end_text(atomic_load(&term->end)));
+	services_lock(s);
+	assert(e->term == term);
+	e->term = NULL;
+	executor_post(s, &e->task);
+	services_unlock(s);
+	term_unref(term);
+}
+
+/* Once a lease a leader makes sure that the epoch file still names it. Returns when to look next.
+ */
+static int64_t lead(struct fsha_election *e, struct term *term)
+{
+	struct fsha_services *s = e->services;
+	struct fsu_list list;
+	struct epoch now;
+	bool due;
+	int r;
+
+	services_lock(s);
+	due = e->publish_due;
+	services_unlock(s);
+	if (due)
+		publish(e, term);
+	fsu_list_init(&list, services_fs(s));
+	r = epoch_read(&s->cluster, e->dir_fd, &list, &now);
+	fsu_list_done(&list);
+	if (r == 0 && !epoch_equal(&now, &term->epoch)) {
+		term_over(term, TERM_FENCED);
+		return 0;
+	}
+	services_lock(s);
+	due = e->publish_due;
+	services_unlock(s);
+	return after(s, due || r < 0 ? lease_ns(s) / 50 : lease_ns(s));
+}
+
+/* ---- claiming ---- */
+
+static void granted(struct fsha_election *e, struct term *term, const char *former_end)
+{
+	struct fsha_services *s = e->services;
+
+	services_log(s, FSHA_LOG_INFO, "elected", "election=%s epoch=%llu", e->component,
+		     (unsigned long long)term->epoch.number);
+	services_lock(s);
+	assert(!e->term);
+	e->term = term;
+	e->confirmed = false;
+	e->published = (fsha_version){ 0 };
+	e->published_ns = 0;
+	e->publish_due = true;
+	e->history_due = true;
+	e->former_end = former_end;
+	executor_post(s, &e->task);
+	services_unlock(s);
+	worker_wake(&s->janitor);
+}
+
+static void on_fenced(void *ctx)
+{
+	struct fsha_services *s = ctx;
+
+	/* Called from inside a commit, where the mutex may not be taken: the claimer looks at all
+	 * its terms. */
+	worker_wake(&s->claimer);
+}
+
+/* Returns when to look next. */
+static int64_t claim(struct fsha_election *e, struct member *member, const struct epoch *from,
+		     bool old_may_live, const char *former_end)
+{
+	struct fsha_services *s = e->services;
+	struct claim q = {
+		.cluster = &s->cluster,
+		.election_fd = e->dir_fd,
+		.election = e->component,
+		.member = &member->id,
+		.lease = &member->lease,
+		.from = *from,
+		.shared = s->options.flags & FSHA_SERVICES_SHARED_TERM,
+		.old_may_live = old_may_live,
+	};
+	fsha_error error = FSHA_ERROR_INIT;
+	struct term *term;
+	fsha_result result;
+
+	result = claim_run(&q, &term, &error);
+	if (result == FSHA_OK) {
+		term->on_fenced = on_fenced;
+		term->on_fenced_ctx = s;
+		granted(e, term, former_end);
+		return 0;
+	}
+	if (result == FSHA_E_VERSION)
+		return 0; /* another was faster: see who */
+	report(e, "claim_failed", &error);
+	return after(s, lease_ns(s) / 5);
+}
+
+static const char *verdict_end(enum member_verdict verdict)
+{
+	switch (verdict) {
+	case MEMBER_DEAD_LOCK:
+		return "lock released";
+	case MEMBER_DEAD_BEAT:
+		return "heartbeat stopped";
+	default:
+		return "member gone";
+	}
+}
+
+/* Look who holds it, and claim it when nobody alive does. Returns when to look next. */
+static int64_t stand_by(struct fsha_election *e, struct member *member)
+{
+	struct fsha_services *s = e->services;
+	fsha_error error = FSHA_ERROR_INIT;
+	enum member_verdict verdict;
+	bool own, may_live = false;
+	struct fsu_list list;
+	struct epoch now;
+	int r;
+
+	fsu_list_init(&list, services_fs(s));
+	r = epoch_read(&s->cluster, e->dir_fd, &list, &now);
+	fsu_list_done(&list);
+	if (r < 0) {
+		if (r == -ENOENT)
+			(void)error_set(&error, FSHA_E_CORRUPT, 0, "list",
+					"elections/%s has lost its epoch file: make an empty file "
+					"epoch-<16 hex digits above every epoch used>-<32 hex "
+					"digits>-vacant",
+					e->component);
+		else
+			(void)error_os(&error, r, "list", "cannot list elections/%s", e->component);
+		report(e, "look_failed", &error);
+		return after(s, lease_ns(s) / 5);
+	}
+	if (epoch_is_vacant(&now))
+		return claim(e, member, &now, false, "resigned");
+
+	services_lock(s);
+	/* Named with a session that we do not lead: a claim of ours that was cut short, or a former
+	 * life. */
+	own = heartbeat_is_own(s, &now.member);
+	verdict = own ? MEMBER_UNKNOWN : watcher_ask(s, &now.member, &may_live);
+	memset(&e->holder, 0, sizeof(e->holder));
+	if (!own)
+		e->holder = now.member;
+	e->holder_verdict = verdict;
+	(void)pthread_cond_broadcast(&s->changed);
+	services_unlock(s);
+	if (own)
+		return claim(e, member, &now, false, "expired");
+	if (member_verdict_is_dead(verdict))
+		return claim(e, member, &now, may_live, verdict_end(verdict));
+	return after(s, lease_ns(s));
+}
+
+/* ---- the step ---- */
+
+/* Show in the member's directory that it contends, so that people see the standbys. */
+static void show(struct fsha_election *e, struct member *member)
+{
+	struct fsha_services *s = e->services;
+	uint64_t number;
+
+	member_stand(member, e->component, &number);
+	services_lock(s);
+	e->stands_as = member;
+	e->stands_number = number;
+	services_unlock(s);
+}
+
+static void hide(struct fsha_election *e)
+{
+	struct fsha_services *s = e->services;
+
+	if (e->stands_as)
+		member_stand_down(e->stands_as, e->component, e->stands_number);
+	services_lock(s);
+	e->stands_as = NULL;
+	(void)pthread_cond_broadcast(&s->changed);
+	services_unlock(s);
+}
+
+/* Returns when to look next; FSU_FOREVER: when poked. */
+static int64_t step(struct fsha_election *e)
+{
+	struct fsha_services *s = e->services;
+	struct member *member;
+	struct term *term;
+	bool closing, leaving, told;
+
+	services_lock(s);
+	member = s->member;
+	term = e->term;
+	closing = e->closing;
+	leaving = closing || e->resigning;
+	told = (e->told || e->calling) && !e->closed;
+	services_unlock(s);
+
+	if (term && !term_is_live(term)) {
+		drop(e, term);
+		return 0;
+	}
+	if (term && leaving) {
+		if (told)
+			return FSU_FOREVER; /* the contender hears of it first; then we are poked */
+		resign(e, term);
+		/* Another may have it now: whoever resigns does not come back at once. */
+		return closing ? 0 : after(s, lease_ns(s) / 5);
+	}
+	if (term)
+		return lead(e, term);
+	if (closing) {
+		hide(e);
+		return FSU_FOREVER;
+	}
+	if (!member || !lease_is_alive(&member->lease))
+		return FSU_FOREVER; /* the heartbeat thread joins anew, and pokes */
+	if (e->stands_as != member)
+		show(e, member);
+	return stand_by(e, member);
+}
+
+void claimer_step(struct fsha_election *e)
+{
+	struct fsha_services *s = e->services;
+	int64_t due_ns = step(e);
+
+	services_lock(s);
+	e->stepping = false;
+	/* A poke that came meanwhile counts. */
+	if (due_ns < e->due_ns)
+		e->due_ns = due_ns;
+	if (e->closed && !e->term && !e->calling)
+		election_unlist(e);
+	(void)pthread_cond_broadcast(&s->changed);
+	services_unlock(s);
+}
+
+/* The election that is due first. Under the mutex. */
+static struct fsha_election *first_due(const struct fsha_services *s)
+{
+	struct fsha_election *first = NULL;
+
+	for (struct fsha_election *e = s->elections; e; e = e->next) {
+		/* A term that ended by itself (fenced in a commit) is due at once. */
+		if (e->term && atomic_load(&e->term->end) != TERM_LIVE)
+			e->due_ns = 0;
+		if (!first || e->due_ns < first->due_ns)
+			first = e;
+	}
+	return first;
+}
+
+void claimer_run(struct worker *w)
+{
+	struct fsha_services *s = w->services;
+
+	services_lock(s);
+	for (;;) {
+		struct fsha_election *e = first_due(s);
+		int64_t due_ns = e ? e->due_ns : FSU_FOREVER;
+
+		if (e && due_ns <= fsu_now_ns(services_fs(s))) {
+			e->stepping = true;
+			e->due_ns = FSU_FOREVER;
+			atomic_fetch_add(&e->refs, 1);
+			services_unlock(s);
+			claimer_step(e);
+			election_unref(e);
+			services_lock(s);
+			continue;
+		}
+		if (s->closing && !s->elections)
+			break;
+		services_unlock(s);
+		(void)worker_wait(w, -1, due_ns);
+		services_lock(s);
+	}
+	services_unlock(s);
+}

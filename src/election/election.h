@@ -1,0 +1,85 @@
+/*
+ * One contender in one election: its state under the services' mutex, the step that the claimer
+ * takes for it, and what the executor tells the contender.
+ *
+ *   STANDBY --claim won--> LEADING --lease out / fenced--> STANDBY
+ *                             \--resign, close--> (contender revoked) --> vacated --> STANDBY or
+ * gone
+ *
+ * `term` is what this process holds; `told` is what the contender knows. The executor makes `told`
+ * follow: revoke first, then grant, so the contender sees strict alternation however fast terms
+ * come and go.
+ */
+#ifndef SRC_ELECTION_ELECTION_H
+#define SRC_ELECTION_ELECTION_H
+
+#include "fsha/election.h"
+#include "src/leader/leader.h"
+#include "src/member/watch.h"
+#include "src/services/services.h"
+
+struct fsha_election {
+	struct fsha_election *next;
+	struct fsha_services *services;
+	_Atomic unsigned refs;
+	char *component; /* its name, encoded */
+	fsha_contender contender;
+	int dir_fd;
+
+	/* Under the services' mutex: */
+	struct task task;
+	struct term *term; /* NULL: not leading */
+	bool told;         /* the contender was granted and not yet revoked */
+	struct fsu_uuid told_session;
+	bool calling;  /* a callback of it runs now */
+	bool stepping; /* the claimer works on it now */
+	bool closing, closed, resigning;
+	bool confirmed;
+	bool publish_due; /* the leader record is missing or not what it should be */
+	char address[FSHA_ADDRESS_MAX + 1];
+	fsha_version published; /* the newest leader record of this term */
+	int64_t published_ns;   /* when it was known to be there */
+	struct fsu_uuid
+		holder; /* whom the epoch file named at the last look; null: vacant or ourselves */
+	enum member_verdict holder_verdict;
+	int64_t due_ns; /* when the claimer looks at it next */
+	bool history_due;
+	const char *former_end; /* how the term before ours ended, for the history */
+	fsha_error error;       /* to be told to the contender */
+	bool has_error;
+	struct member *stands_as; /* the member that shows it; NULL: none */
+	uint64_t stands_number;
+};
+
+void election_unref(struct fsha_election *e);
+/* Look at it now, or at a time. Under the mutex. */
+void election_poke(struct fsha_election *e);
+void election_poke_at(struct fsha_election *e, int64_t due_ns);
+/* Remember an error for the contender (the last one counts) and wake the executor. Under the mutex.
+ */
+void election_error(struct fsha_election *e, const fsha_error *error);
+/* Does the term of this election live? Under the mutex. */
+bool election_leads(const struct fsha_election *e);
+
+/* A leader record of `term` was published, or not. */
+void election_published(struct fsha_election *e, const struct term *term, fsha_result result,
+			const fsha_version *version);
+/* Out of the services' list: nothing looks at it any more. Under the mutex. */
+void election_unlist(struct fsha_election *e);
+
+/* ---- claimer.c: one step, in the claimer's thread, without the mutex ---- */
+void claimer_run(struct worker *w);
+void claimer_step(struct fsha_election *e);
+
+/* ---- watcher.c ---- */
+/* Make sure that `member` is watched, by a thread of its own; the verdict as far as it is known.
+ * Under the mutex. */
+enum member_verdict watcher_ask(struct fsha_services *s, const struct fsu_uuid *member,
+				bool *ret_may_live);
+/* Wake all, at close. Under the mutex. */
+void watcher_wake_all(struct fsha_services *s);
+/* Have all threads of watchers ended? Under the mutex. */
+bool watcher_all_ended(const struct fsha_services *s);
+void watcher_destroy_all(struct fsha_services *s);
+
+#endif

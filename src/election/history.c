@@ -1,0 +1,181 @@
+#include "src/election/history.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cluster/layout.h"
+#include "src/member/member.h"
+#include "src/record/name.h"
+#include "src/result/error.h"
+
+#define DIRECTORY_SIZE (sizeof(LAYOUT_ELECTIONS) + FSHA_NAME_MAX + 1)
+
+static void put_term(struct fsu_writer *w, const fsha_term_history *t)
+{
+	fsu_put_u64(w, t->epoch);
+	fsu_put_uuid(w, (const struct fsu_uuid *)&t->session);
+	fsu_put_uuid(w, (const struct fsu_uuid *)&t->member);
+	fsu_put_u32(w, (uint32_t)t->pid);
+	fsu_put_u64(w, (uint64_t)t->granted_wall_ns);
+	fsu_put_u64(w, (uint64_t)t->ended_wall_ns);
+	fsu_put_bytes(w, t->host, strlen(t->host));
+	fsu_put_bytes(w, t->end, strlen(t->end));
+}
+
+static void get_term(struct fsu_reader *r, fsha_term_history *t)
+{
+	t->epoch = fsu_get_u64(r);
+	fsu_get_uuid(r, (struct fsu_uuid *)&t->session);
+	fsu_get_uuid(r, (struct fsu_uuid *)&t->member);
+	t->pid = (int32_t)fsu_get_u32(r);
+	t->granted_wall_ns = (int64_t)fsu_get_u64(r);
+	t->ended_wall_ns = (int64_t)fsu_get_u64(r);
+	fsu_get_text(r, t->host, sizeof(t->host));
+	fsu_get_text(r, t->end, sizeof(t->end));
+}
+
+ssize_t history_encode(const struct history *history, uint8_t *buf, size_t size)
+{
+	struct fsu_writer w = { .buf = buf, .size = size };
+
+	fsu_put_u32(&w, (uint32_t)history->count);
+	for (size_t i = 0; i < history->count; i++)
+		put_term(&w, &history->terms[i]);
+	return w.error ? w.error : (ssize_t)w.len;
+}
+
+int history_decode(const uint8_t *buf, size_t len, struct history *ret_history)
+{
+	struct fsu_reader r = { .buf = buf, .size = len };
+	uint32_t count = fsu_get_u32(&r);
+
+	if (r.error || count > HISTORY_MAX)
+		return -EBADMSG;
+	memset(ret_history, 0, sizeof(*ret_history));
+	ret_history->count = count;
+	for (size_t i = 0; i < count; i++)
+		get_term(&r, &ret_history->terms[i]);
+	return fsu_reader_end(&r);
+}
+
+/* The newest file name of HISTORY_KEY in a listing, or NULL. */
+static const char *newest(const struct fsu_list *list)
+{
+	struct name name, best_name = { 0 };
+	const char *best = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *file = fsu_list_name(list, i);
+
+		if (!name_parse(file, &name) || name.key_len != strlen(HISTORY_KEY) ||
+		    strncmp(file, HISTORY_KEY, name.key_len) != 0)
+			continue;
+		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
+			continue;
+		best = file;
+		best_name = name;
+	}
+	return best;
+}
+
+fsha_result history_read(const struct cluster *c, int election_fd, const char *component,
+			 struct history *ret_history, char *ret_file_name, fsha_error *reterr)
+{
+	char directory[DIRECTORY_SIZE];
+	struct record_place place = cluster_place(c, election_fd, directory);
+	struct fsu_list list;
+	struct record record;
+	fsha_result result;
+	const char *file;
+	int r;
+
+	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", component);
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_pass(&list, election_fd, "", c->local);
+	file = r == 0 ? newest(&list) : NULL;
+	if (r < 0)
+		result = error_os(reterr, r, "list", "cannot list '%s'", directory);
+	else if (!file)
+		result = error_set(reterr, FSHA_E_NOT_FOUND, 0, "list", "'%s' has no history",
+				   directory);
+	else
+		result = record_read(&place, file, FSU_KIND_HISTORY, HISTORY_SIZE_MAX, &record,
+				     reterr);
+	if (result == FSHA_OK) {
+		if (history_decode(record.data, record.size, ret_history) < 0)
+			result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
+					   "'%s/%s' is damaged", directory, file);
+		record_done(c->fs, &record);
+	}
+	if (ret_file_name)
+		(void)snprintf(ret_file_name, NAME_SIZE, "%s", file ? file : "");
+	fsu_list_done(&list);
+	return result;
+}
+
+static void append(struct history *h, const struct term *t, const char *former_end)
+{
+	struct member_info info = { .pid = 0 };
+	fsha_term_history *entry;
+
+	if (h->count > 0) {
+		entry = &h->terms[h->count - 1];
+		if (!entry->end[0]) {
+			(void)snprintf(entry->end, sizeof(entry->end), "%s", former_end);
+			entry->ended_wall_ns = t->granted_wall_ns;
+		}
+	}
+	if (h->count == HISTORY_MAX) {
+		memmove(&h->terms[0], &h->terms[1], (HISTORY_MAX - 1) * sizeof(h->terms[0]));
+		h->count--;
+	}
+	entry = &h->terms[h->count++];
+	*entry = (fsha_term_history){ .epoch = t->epoch.number,
+				      .granted_wall_ns = t->granted_wall_ns };
+	memcpy(&entry->session, &t->epoch.session, sizeof(entry->session));
+	memcpy(&entry->member, &t->epoch.member, sizeof(entry->member));
+	if (member_info_read(t->cluster, &t->epoch.member, &info, NULL) == FSHA_OK) {
+		(void)snprintf(entry->host, sizeof(entry->host), "%s", info.host);
+		entry->pid = (int32_t)info.pid;
+	}
+}
+
+fsha_result history_publish(struct term *t, const char *former_end, fsha_error *reterr)
+{
+	const struct fsu *fs = t->cluster->fs;
+	char directory[DIRECTORY_SIZE], old[NAME_SIZE];
+	struct term_write write = {
+		.dir_fd = t->election_fd,
+		.directory = directory,
+		.key = HISTORY_KEY,
+		.kind = FSU_KIND_HISTORY,
+	};
+	struct history *h = fsu_alloc(fs, sizeof(*h));
+	uint8_t *buf = fsu_alloc(fs, HISTORY_SIZE_MAX);
+	fsha_result result;
+	ssize_t n;
+
+	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", t->election);
+	result = h && buf ? history_read(t->cluster, t->election_fd, t->election, h, old, reterr) :
+			    error_os(reterr, -ENOMEM, "alloc", "cannot write the history of '%s'",
+				     t->election);
+	/* A damaged history is begun anew; the record stays, and a person may look at it. */
+	if (result == FSHA_E_NOT_FOUND || result == FSHA_E_CORRUPT) {
+		memset(h, 0, sizeof(*h));
+		old[0] = '\0';
+		result = FSHA_OK;
+	}
+	if (result == FSHA_OK) {
+		append(h, t, former_end);
+		n = history_encode(h, buf, HISTORY_SIZE_MAX);
+		write.data = buf;
+		write.size = n > 0 ? (size_t)n : 0;
+		result = term_commit(t, &write, NULL, NULL, reterr);
+	}
+	if (result == FSHA_OK && old[0])
+		(void)term_discard(t, t->election_fd, old);
+	fsu_release(fs, buf);
+	fsu_release(fs, h);
+	return result;
+}

@@ -1,0 +1,333 @@
+#include "src/election/term.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cluster/layout.h"
+#include "src/member/member.h"
+#include "src/record/name.h"
+#include "src/result/error.h"
+
+#define STAGED_SIZE (TENURE_NAME_SIZE + 24)
+#define SEQUENCE_MAX (UINT64_MAX - 1)
+
+struct term *term_create(const struct cluster *c, int election_fd, const char *election,
+			 const struct epoch *epoch, struct lease *lease)
+{
+	struct term *t = fsu_alloc(c->fs, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->cluster = c;
+	t->epoch = *epoch;
+	t->lease = lease;
+	t->seat_lock = (struct fsu_lock)FSU_LOCK_INIT;
+	t->granted_wall_ns = fsu_wall_ns(c->fs);
+	atomic_init(&t->refs, 1);
+	tenure_format(epoch->number, &epoch->session, t->tenure);
+	t->election = fsu_strdup(c->fs, election);
+	t->election_fd = t->election ? fsu_dir_open(c->fs, election_fd, "") : -1;
+	if (t->election_fd < 0) {
+		fsu_release(c->fs, t->election);
+		fsu_release(c->fs, t);
+		return NULL;
+	}
+	return t;
+}
+
+struct term *term_ref(struct term *t)
+{
+	if (t)
+		atomic_fetch_add(&t->refs, 1);
+	return t;
+}
+
+void term_unref(struct term *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	fsu_lock_release(t->cluster->fs, &t->seat_lock);
+	if (t->lease == &t->attached)
+		lease_done(&t->attached);
+	(void)fsu_close(t->cluster->fs, t->election_fd); /* a directory */
+	fsu_release(t->cluster->fs, t->election);
+	fsu_release(t->cluster->fs, t);
+}
+
+void term_over(struct term *t, enum term_end why)
+{
+	int live = TERM_LIVE;
+
+	assert(why != TERM_LIVE);
+	if (atomic_compare_exchange_strong(&t->end, &live, (int)why) && why == TERM_FENCED &&
+	    t->on_fenced)
+		t->on_fenced(t->on_fenced_ctx);
+}
+
+bool term_is_live(struct term *t)
+{
+	if (atomic_load(&t->end) != TERM_LIVE)
+		return false;
+	if (lease_is_alive(t->lease))
+		return true;
+	term_over(t, TERM_EXPIRED);
+	return false;
+}
+
+static fsha_result not_live(struct term *t, fsha_error *reterr)
+{
+	if (atomic_load(&t->end) == TERM_FENCED)
+		return error_set(reterr, FSHA_E_FENCED, 0, "commit",
+				 "term %llu of '%s' is over: a newer leader exists",
+				 (unsigned long long)t->epoch.number, t->election);
+	return error_set(reterr, FSHA_E_NOT_LEADER, 0, "commit",
+			 "this process does not lead '%s' any more: its term %llu has ended",
+			 t->election, (unsigned long long)t->epoch.number);
+}
+
+fsha_result term_enter(struct term *t, struct fsu_lock *ret_lock, fsha_error *reterr)
+{
+	char path[FSU_UUID_HEX + sizeof(MEMBER_WRITE_LOCK) + 2], member[FSU_UUID_HEX + 1];
+	int64_t deadline_ns;
+	int r;
+
+	ret_lock->fd = -1;
+	if (!t->shared)
+		return FSHA_OK;
+	fsu_uuid_format(&t->epoch.member, member);
+	(void)snprintf(path, sizeof(path), "%s/" MEMBER_WRITE_LOCK, member);
+	deadline_ns = fsu_now_ns(t->cluster->fs) + cluster_lease_ns(t->cluster);
+	r = fsu_lock_take_until(t->cluster->fs, t->cluster->members_fd, path, deadline_ns,
+				ret_lock);
+	if (r == -ETIMEDOUT)
+		return error_set(reterr, FSHA_E_TIMEOUT, 0, "lock",
+				 "another process of this term keeps writing to '%s'", t->election);
+	if (r == -ENOENT) /* the member's directory is gone, so its term is */
+		return error_set(reterr, FSHA_E_FENCED, ENOENT, "lock",
+				 "term %llu of '%s' is over: its member is gone",
+				 (unsigned long long)t->epoch.number, t->election);
+	if (r < 0)
+		return error_os(reterr, r, "lock", "cannot lock '%s/%s'", LAYOUT_MEMBERS, path);
+	return FSHA_OK;
+}
+
+void term_exit(struct term *t, struct fsu_lock *lock)
+{
+	fsu_lock_release(t->cluster->fs, lock);
+}
+
+/*
+ * The next sequence. Alone it counts 1, 2, 3; among processes that share the term it is at least
+ * the host's boot time in nanoseconds, so that a seat that was used before never goes back.
+ */
+static uint64_t next_sequence(struct term *t, const fsha_version *floor)
+{
+	uint64_t last = atomic_load(&t->sequence), next;
+
+	do {
+		next = last;
+		if (t->shared && (uint64_t)fsu_now_ns(t->cluster->fs) > next)
+			next = (uint64_t)fsu_now_ns(t->cluster->fs);
+		if (floor && floor->epoch == t->epoch.number && floor->sequence > next)
+			next = floor->sequence;
+		next++;
+	} while (!atomic_compare_exchange_weak(&t->sequence, &last, next));
+	return next;
+}
+
+uint64_t term_next_sequence(struct term *t)
+{
+	return next_sequence(t, NULL);
+}
+
+static void staged_path(const struct term *t, const fsha_version *v, char *ret_path)
+{
+	(void)snprintf(ret_path, STAGED_SIZE, "%s/%04x.%016llx", t->tenure, v->seat,
+		       (unsigned long long)v->sequence);
+}
+
+/* Is our tenure directory still there? Revalidated; an error counts as "cannot tell": true. */
+static bool tenure_is_there(const struct term *t)
+{
+	struct fsu_list list;
+	bool there;
+	int r;
+
+	fsu_list_init(&list, t->cluster->fs);
+	r = fsu_list_pass(&list, t->election_fd, "", t->cluster->local);
+	there = r < 0 || fsu_list_has(&list, t->tenure);
+	fsu_list_done(&list);
+	return there;
+}
+
+static fsha_result stage_failed(struct term *t, const struct term_write *w, int r, const char *op,
+				fsha_error *reterr)
+{
+	if ((r == -ENOENT || r == -ESTALE || r == -ENOTDIR) && !tenure_is_there(t)) {
+		term_over(t, TERM_FENCED);
+		return error_set(reterr, FSHA_E_FENCED, -r, op,
+				 "cannot write '%s/%s': a newer leader of '%s' exists",
+				 w->directory, w->key, t->election);
+	}
+	return error_os(reterr, r, op, "cannot write '%s/%s'", w->directory, w->key);
+}
+
+static fsha_result published(struct term *t, const struct term_write *w,
+			     const struct fsu_published *p, fsha_error *reterr)
+{
+	fsha_result result;
+
+	if (p->outcome == FSU_DONE)
+		return FSHA_OK;
+	if (p->fenced) {
+		term_over(t, TERM_FENCED);
+		result = error_set(reterr, FSHA_E_FENCED, p->os_errno, p->op,
+				   "cannot write '%s/%s': a newer leader of '%s' exists",
+				   w->directory, w->key, t->election);
+		if (reterr)
+			reterr->maybe_done = p->outcome == FSU_IN_DOUBT;
+		return result;
+	}
+	if (p->outcome == FSU_NOT_DONE)
+		return error_os(reterr, -p->os_errno, p->op, "cannot write '%s/%s'", w->directory,
+				w->key);
+	atomic_fetch_add(&t->in_doubt, 1);
+	return error_set(
+		reterr, FSHA_E_INDOUBT, p->os_errno, p->op,
+		"cannot tell whether '%s/%s' was written: ask again when the storage answers",
+		w->directory, w->key);
+}
+
+static struct fsu_publication publication(const struct term *t, const struct term_write *w,
+					  const char *staged, const char *target)
+{
+	return (struct fsu_publication){
+		.from_dirfd = t->election_fd,
+		.from = staged,
+		.from_dir = t->tenure,
+		.to_dirfd = w->dir_fd,
+		.to = target,
+	};
+}
+
+/* Stage, rename, make durable. The caller has made sure that the term may write. */
+static fsha_result write_version(struct term *t, const struct term_write *w,
+				 const fsha_version *floor, fsha_version *ret_version,
+				 fsha_error *reterr)
+{
+	struct record_place place = cluster_place(t->cluster, w->dir_fd, w->directory);
+	struct record_content content = {
+		.kind = w->kind,
+		.gone = w->gone,
+		.session = t->epoch.session,
+		.key = w->key,
+		.version = { .epoch = t->epoch.number, .seat = t->seat },
+		.payload = w->data,
+		.size = w->size,
+	};
+	char staged[STAGED_SIZE], target[NAME_SIZE];
+	struct fsu_publication publish;
+	struct fsu_published outcome;
+	fsha_result result;
+	const char *op;
+	uint8_t *buf;
+	size_t len;
+	int r;
+
+	content.version.sequence = next_sequence(t, floor);
+	if (!FSHA_INVARIANT(content.version.sequence < SEQUENCE_MAX)) {
+		term_over(t, TERM_BROKEN);
+		return not_live(t, reterr);
+	}
+	result = record_encode(&place, &content, &buf, &len, reterr);
+	if (result != FSHA_OK)
+		return result;
+	name_format(w->key, &content.version, w->gone, target);
+	staged_path(t, &content.version, staged);
+	r = fsu_file_stage(t->cluster->fs, t->election_fd, staged, buf, len, &op);
+	fsu_release(t->cluster->fs, buf);
+	if (r < 0)
+		return stage_failed(t, w, r, op, reterr);
+
+	if (ret_version)
+		*ret_version = content.version;
+	publish = publication(t, w, staged, target);
+	fsu_publish(t->cluster->fs, &publish, &outcome);
+	return published(t, w, &outcome, reterr);
+}
+
+fsha_result term_commit(struct term *t, const struct term_write *w, const fsha_version *floor,
+			fsha_version *ret_version, fsha_error *reterr)
+{
+	if (!term_is_live(t))
+		return not_live(t, reterr);
+	/* Something newer than our own term was seen: then we are not what we think we are. */
+	if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number)) {
+		term_over(t, TERM_FENCED);
+		return not_live(t, reterr);
+	}
+	return write_version(t, w, floor, ret_version, reterr);
+}
+
+fsha_result term_commit_last(struct term *t, const struct term_write *w, fsha_version *ret_version,
+			     fsha_error *reterr)
+{
+	/* It may have run out before it could be resigned. */
+	if (atomic_load(&t->end) != TERM_RESIGNED)
+		return not_live(t, reterr);
+	return write_version(t, w, NULL, ret_version, reterr);
+}
+
+fsha_result term_settle(struct term *t, const struct term_write *w, const fsha_version *version,
+			fsha_error *reterr)
+{
+	char staged[STAGED_SIZE], target[NAME_SIZE];
+	struct fsu_publication publish;
+	struct fsu_published outcome;
+
+	name_format(w->key, version, w->gone, target);
+	staged_path(t, version, staged);
+	publish = publication(t, w, staged, target);
+	fsu_publish_settle(t->cluster->fs, &publish, &outcome);
+	if (outcome.outcome != FSU_IN_DOUBT && atomic_load(&t->in_doubt) > 0)
+		atomic_fetch_sub(&t->in_doubt, 1);
+	switch (outcome.outcome) {
+	case FSU_DONE:
+		return FSHA_OK;
+	case FSU_NOT_DONE:
+		return error_set(reterr, FSHA_E_NOT_FOUND, 0, "settle",
+				 "'%s/%s' was not written, and never will be", w->directory,
+				 target);
+	default:
+		return error_set(reterr, FSHA_E_INDOUBT, outcome.os_errno, outcome.op,
+				 "still cannot tell whether '%s/%s' was written", w->directory,
+				 target);
+	}
+}
+
+int term_discard(struct term *t, int dir_fd, const char *file_name)
+{
+	const struct fsu *fs = t->cluster->fs;
+	fsha_version v = { .epoch = t->epoch.number, .seat = t->seat };
+	char staged[STAGED_SIZE], trash[sizeof(LAYOUT_TRASH) + FSU_UUID_HEX + 1] = LAYOUT_TRASH "/";
+	struct fsu_uuid unique;
+	int r;
+
+	/* A term that is over may still clean up until it is fenced: the rename itself decides. */
+	r = fsu_uuid_make(fs, &unique);
+	if (r < 0)
+		return r;
+	fsu_uuid_format(&unique, trash + sizeof(LAYOUT_TRASH));
+	v.sequence = next_sequence(t, NULL);
+	staged_path(t, &v, staged);
+	r = fsu_renameat(fs, dir_fd, file_name, t->election_fd, staged);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	/* When this fails the tenure keeps it until it is removed; nothing is lost. */
+	(void)fsu_renameat(fs, t->election_fd, staged, t->election_fd, trash);
+	return 0;
+}

@@ -1,0 +1,98 @@
+/*
+ * A term of office: what a leader needs to write. The only way to change a store is term_commit
+ * (publish a new version, which may be a tombstone) and term_discard (take an old name away); both
+ * are renames through the tenure directory, and so fail for good once a successor has removed it.
+ *
+ * Any thread. Terms are counted: whoever writes holds a reference while it does.
+ *
+ * Several processes may share a term (fsha/term.h): each has a seat of its own, and what must
+ * exclude each other among them (the check of the present version and the commit that depends on
+ * it) holds the member's write lock.
+ */
+#ifndef SRC_ELECTION_TERM_H
+#define SRC_ELECTION_TERM_H
+
+#include <stdatomic.h>
+
+#include "fsutil/fsu_file.h"
+#include "fsutil/fsu_lock.h"
+#include "src/election/epoch.h"
+#include "src/election/tenure.h"
+#include "src/member/lease.h"
+#include "src/record/record.h"
+
+enum term_end {
+	TERM_LIVE,
+	TERM_RESIGNED,
+	TERM_EXPIRED, /* the lease ran out, or the member was expelled */
+	TERM_FENCED,  /* the tenure directory is gone: a newer leader exists */
+	TERM_BROKEN,  /* an invariant does not hold: this process must not go on */
+};
+
+struct term {
+	_Atomic unsigned refs;
+	const struct cluster *cluster;
+	int election_fd;    /* own copy */
+	char *election;     /* its encoded name */
+	struct epoch epoch; /* number, session, member */
+	char tenure[TENURE_NAME_SIZE];
+	uint16_t seat;
+	bool shared;
+	struct lease *lease;   /* of the member; outlives the term */
+	struct lease attached; /* of another process: lease points here */
+	struct fsu_lock seat_lock;
+	_Atomic uint64_t sequence; /* the last one used */
+	_Atomic int end;           /* enum term_end */
+	_Atomic unsigned in_doubt; /* writes whose outcome is not known: tombstones must stay */
+	int64_t granted_wall_ns;
+	/* Told once when a commit finds the term fenced. May be NULL; must not block. */
+	void (*on_fenced)(void *ctx);
+	void *on_fenced_ctx;
+};
+
+/* Takes over a reference to nothing else; `election_fd` is copied by opening "." anew. NULL when
+ * out of memory or descriptors. */
+struct term *term_create(const struct cluster *c, int election_fd, const char *election,
+			 const struct epoch *epoch, struct lease *lease);
+struct term *term_ref(struct term *term);
+void term_unref(struct term *term);
+
+/* Leads now, by the clock itself. */
+bool term_is_live(struct term *term);
+/* The first reason wins. */
+void term_over(struct term *term, enum term_end why);
+
+/* Hold the write lock when the term is shared; a no-op otherwise. TIMEOUT after a lease. */
+fsha_result term_enter(struct term *term, struct fsu_lock *ret_lock, fsha_error *reterr);
+void term_exit(struct term *term, struct fsu_lock *lock);
+
+/* A number that no other write of this seat in this term has. */
+uint64_t term_next_sequence(struct term *term);
+
+struct term_write {
+	int dir_fd;            /* the store's directory */
+	const char *directory; /* its path below the cluster directory: part of the record's key */
+	const char *key;       /* encoded */
+	uint16_t kind;
+	bool gone; /* a tombstone */
+	const void *data;
+	size_t size;
+};
+/*
+ * Publish a new version. `*ret_version` is set as soon as a version was chosen, also with INDOUBT
+ * and FENCED. `floor` (may be NULL): the version must be newer than this one.
+ */
+fsha_result term_commit(struct term *term, const struct term_write *write,
+			const fsha_version *floor, fsha_version *ret_version, fsha_error *reterr);
+/* As term_commit, for a term that was just resigned: its last word, "no leader". FENCED: the
+ * successor is at work already. */
+fsha_result term_commit_last(struct term *term, const struct term_write *write,
+			     fsha_version *ret_version, fsha_error *reterr);
+/* After INDOUBT: what became of `version`. OK, NOT_FOUND, INDOUBT, as fsha_state_store_settle. */
+fsha_result term_settle(struct term *term, const struct term_write *write,
+			const fsha_version *version, fsha_error *reterr);
+/* Take an old name out of a store into the trash. 0 also when it is gone. May hang (delegations):
+ * for the background. */
+int term_discard(struct term *term, int dir_fd, const char *file_name);
+
+#endif

@@ -1,0 +1,14 @@
+/* The payload of a member's info record. */
+#ifndef SRC_MEMBER_INFO_H
+#define SRC_MEMBER_INFO_H
+
+#include "src/member/member.h"
+
+#define INFO_SIZE_MAX 512
+
+/* About this process. */
+void info_collect(const struct cluster *cluster, struct member_info *ret_info);
+ssize_t info_encode(const struct member_info *info, uint8_t *buf, size_t size);
+int info_decode(const uint8_t *buf, size_t len, struct member_info *ret_info);
+
+#endif

@@ -1,0 +1,213 @@
+#include "src/member/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "fsutil/fsu_file.h"
+#include "fsutil/fsu_lock.h"
+#include "src/member/member.h"
+
+#define PATH_SIZE (FSU_UUID_HEX + 64)
+
+void member_watch_init(struct member_watch *w, const struct cluster *c, const struct fsu_uuid *id)
+{
+	*w = (struct member_watch){
+		.cluster = c,
+		.id = *id,
+		.lock_fd = -1,
+		.notify_fd = -1,
+		.verdict = MEMBER_UNKNOWN,
+	};
+	fsu_uuid_format(id, w->name);
+}
+
+void member_watch_done(struct member_watch *w)
+{
+	const struct fsu *fs = w->cluster->fs;
+
+	if (w->lock_fd >= 0)
+		(void)fsu_close(fs, w->lock_fd); /* opened for reading */
+	if (w->notify_fd >= 0)
+		(void)fsu_close(fs, w->notify_fd);
+	w->lock_fd = w->notify_fd = -1;
+}
+
+/* Let a close of the lock file wake us: the owner's close is the one for writing. */
+static void notify_lock(struct member_watch *w, const char *path)
+{
+	const struct fsu *fs = w->cluster->fs;
+
+	if (!w->cluster->local)
+		return; /* inotify does not see other hosts */
+	w->notify_fd = fsu_notify_open(fs);
+	if (w->notify_fd < 0) {
+		w->notify_fd = -1;
+		return;
+	}
+	if (fsu_notify_add(fs, w->notify_fd, w->cluster->members_fd, path, IN_CLOSE_WRITE) < 0) {
+		(void)fsu_close(fs, w->notify_fd);
+		w->notify_fd = -1;
+	}
+}
+
+static void open_lock(struct member_watch *w)
+{
+	const struct cluster *c = w->cluster;
+	char path[PATH_SIZE];
+	int fd;
+
+	if (w->lock_fd >= 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/" MEMBER_LOCK, w->name);
+	fd = fsu_openat(c->fs, c->members_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			0);
+	if (fd < 0)
+		return; /* the heartbeat alone counts then */
+	w->lock_fd = fd;
+	notify_lock(w, path);
+}
+
+static void read_info(struct member_watch *w)
+{
+	struct member_info info;
+
+	if (w->info_read)
+		return;
+	if (member_info_read(w->cluster, &w->id, &info, NULL) != FSHA_OK)
+		return;
+	w->info_read = true;
+	w->lock_believed =
+		info.locks_cluster_wide && fsu_mount_locks_cluster_wide(&w->cluster->mount);
+}
+
+enum member_verdict member_watch_look_at_lock(struct member_watch *w)
+{
+	int held;
+
+	if (member_verdict_is_dead(w->verdict) || w->lock_fd < 0)
+		return w->verdict;
+	held = fsu_lock_is_held(w->cluster->fs, w->lock_fd);
+	w->lock_held = held == 1;
+	if (held == 1)
+		w->seen_held = true;
+	else if (held == 0 && (w->seen_held || w->lock_believed))
+		w->verdict = MEMBER_DEAD_LOCK;
+	return w->verdict;
+}
+
+static bool find_beat(const struct fsu_list *list, uint64_t *ret_beat)
+{
+	const size_t prefix = sizeof(MEMBER_BEAT) - 1;
+	bool found = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = fsu_list_name(list, i);
+		uint64_t beat;
+
+		if (strncmp(name, MEMBER_BEAT, prefix) != 0 || strlen(name) != prefix + 16 ||
+		    fsu_hex_parse(name + prefix, 16, &beat) < 0)
+			continue;
+		if (!found || beat > *ret_beat)
+			*ret_beat = beat;
+		found = true;
+	}
+	return found;
+}
+
+static void look_at_beat(struct member_watch *w)
+{
+	const struct cluster *c = w->cluster;
+	int64_t span_ns = cluster_lease_ns(c) + cluster_lease_ns(c) / 4;
+	int64_t begun_ns = fsu_now_ns(c->fs);
+	struct fsu_stamp stamp;
+	struct fsu_list list;
+	uint64_t beat = 0;
+	bool found = false;
+	int r;
+
+	/* Revalidate from the top: the name itself may be cached. */
+	r = fsu_stamp_read(c->fs, c->members_fd, "", &stamp);
+	if (r < 0)
+		return;
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_pass(&list, c->members_fd, w->name, c->local);
+	if (r == 0)
+		found = find_beat(&list, &beat);
+	fsu_list_done(&list);
+	if (r == -ENOENT) {
+		w->verdict = MEMBER_GONE;
+		return;
+	}
+	if (r < 0)
+		return;
+	if (w->verdict == MEMBER_UNKNOWN)
+		w->verdict = MEMBER_ALIVE;
+	/* A scan during the rename may miss both names: no change, no evidence either. */
+	if (found && (!w->beat_seen || beat != w->beat)) {
+		w->beat = beat;
+		w->beat_seen = true;
+		w->unchanged_since_ns = fsu_now_ns(c->fs);
+		return;
+	}
+	if (!w->beat_seen) {
+		/* No beat file at all: it was expelled, or damaged by hand. Time runs as for a
+		 * still one. */
+		w->beat_seen = true;
+		w->beat = UINT64_MAX;
+		w->unchanged_since_ns = fsu_now_ns(c->fs);
+		return;
+	}
+	if (begun_ns > w->unchanged_since_ns + span_ns)
+		w->verdict = MEMBER_DEAD_BEAT;
+}
+
+enum member_verdict member_watch_look(struct member_watch *w)
+{
+	if (member_verdict_is_dead(w->verdict))
+		return w->verdict;
+	open_lock(w);
+	if (!w->seen_held)
+		read_info(w);
+	if (member_verdict_is_dead(member_watch_look_at_lock(w)))
+		return w->verdict;
+	look_at_beat(w);
+	return w->verdict;
+}
+
+bool member_watch_may_live(const struct member_watch *w)
+{
+	const struct cluster *c = w->cluster;
+
+	if (w->verdict != MEMBER_DEAD_LOCK || c->local)
+		return false;
+	return !c->mount.lock_lease_ms || c->lease_ms >= c->mount.lock_lease_ms;
+}
+
+int member_expel(const struct cluster *c, const struct fsu_uuid *id)
+{
+	char name[FSU_UUID_HEX + 1], from[PATH_SIZE], to[PATH_SIZE];
+	struct fsu_list list;
+	uint64_t beat = 0;
+	bool found = false;
+	int r;
+
+	fsu_uuid_format(id, name);
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_pass(&list, c->members_fd, name, c->local);
+	if (r == 0)
+		found = find_beat(&list, &beat);
+	fsu_list_done(&list);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (!found)
+		return 0;
+	(void)snprintf(from, sizeof(from), "%s/" MEMBER_BEAT "%016llx", name,
+		       (unsigned long long)beat);
+	(void)snprintf(to, sizeof(to), "%s/expelled-%016llx", name, (unsigned long long)beat);
+	r = fsu_renameat(c->fs, c->members_fd, from, c->members_fd, to);
+	return r == -ENOENT ? -EAGAIN : r;
+}

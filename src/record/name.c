@@ -1,0 +1,40 @@
+#include "src/record/name.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+void name_format(const char *key, const fsha_version *version, bool gone, char *ret_name)
+{
+	char text[FSHA_VERSION_TEXT];
+	int n;
+
+	assert(strlen(key) <= FSHA_NAME_MAX);
+	n = snprintf(ret_name, NAME_SIZE, "%s~%s%s", key, fsha_version_format(version, text),
+		     gone ? NAME_GONE : "");
+	assert(n > 0);
+	assert(n < NAME_SIZE);
+}
+
+bool name_parse(const char *file_name, struct name *ret_name)
+{
+	const char *tilde = strrchr(file_name, '~');
+	char text[FSHA_VERSION_TEXT];
+	struct name name;
+	size_t rest;
+
+	if (!tilde || tilde == file_name || tilde - file_name > FSHA_NAME_MAX)
+		return false;
+	name.key_len = (size_t)(tilde - file_name);
+	rest = strlen(tilde + 1);
+	name.gone = rest == FSHA_VERSION_TEXT - 1 + sizeof(NAME_GONE) - 1 &&
+		    strcmp(tilde + FSHA_VERSION_TEXT, NAME_GONE) == 0;
+	if (rest != FSHA_VERSION_TEXT - 1 && !name.gone)
+		return false;
+	memcpy(text, tilde + 1, FSHA_VERSION_TEXT - 1);
+	text[FSHA_VERSION_TEXT - 1] = '\0';
+	if (fsha_version_parse(text, &name.version) != FSHA_OK)
+		return false;
+	*ret_name = name;
+	return true;
+}

@@ -1,0 +1,27 @@
+/*
+ * Versioned names: "<key>~<epoch 16 hex>.<sequence 16 hex>.<seat 4 hex>", with ".gone" behind it
+ * for a tombstone, so that a listing tells which keys exist without opening anything.
+ */
+#ifndef SRC_RECORD_NAME_H
+#define SRC_RECORD_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fsha/types.h"
+
+#define NAME_SIZE 256 /* bytes of a file name with its terminator */
+#define NAME_GONE ".gone"
+
+struct name {
+	size_t key_len; /* the key is the first key_len bytes of the file name */
+	fsha_version version;
+	bool gone;
+};
+
+/* `key` is encoded already, or one of our own that begin with '@'. */
+void name_format(const char *key, const fsha_version *version, bool gone, char *ret_name);
+/* False for a name that is not of this form: a leftover, ".nfs...", a person's file. */
+bool name_parse(const char *file_name, struct name *ret_name);
+
+#endif

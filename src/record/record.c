@@ -1,0 +1,182 @@
+#include "src/record/record.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fsutil/fsu_file.h"
+#include "src/record/name.h"
+#include "src/result/error.h"
+
+/* "<directory>/<key>": what the envelope holds, so that a record cannot be moved to another place.
+ */
+static int full_key(const struct record_place *place, const char *key, size_t key_len,
+		    char *ret_key)
+{
+	int n = snprintf(ret_key, FSU_RECORD_KEY_MAX + 1, "%s/%.*s", place->directory, (int)key_len,
+			 key);
+
+	return n < 0 || n > FSU_RECORD_KEY_MAX ? -ENAMETOOLONG : n;
+}
+
+fsha_result record_encode(const struct record_place *place, const struct record_content *content,
+			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr)
+{
+	char key[FSU_RECORD_KEY_MAX + 1];
+	struct fsu_record record = {
+		.kind = content->kind,
+		.flags = content->gone ? FSU_RECORD_TOMBSTONE : 0,
+		.epoch = content->version.epoch,
+		.session = content->session,
+		.sequence = content->version.sequence,
+		.seat = content->version.seat,
+		.cluster = *place->cluster,
+		.wall_ns = fsu_wall_ns(place->fs),
+		.key = key,
+		.payload = content->payload,
+		.raw_len = content->size,
+		.stored_len = content->size,
+	};
+	uint8_t *buf;
+	ssize_t n;
+	int r;
+
+	assert(content->key[0]);
+	assert(!content->gone || content->size == 0);
+	r = full_key(place, content->key, strlen(content->key), key);
+	if (r < 0)
+		return error_set(reterr, FSHA_E_INVALID, 0, "encode", "name '%s/%s' is too long",
+				 place->directory, content->key);
+	record.key_len = (size_t)r;
+
+	r = fsu_uuid_make(place->fs, &record.write_id);
+	if (r < 0)
+		return error_os(reterr, r, "random", "cannot make a write id");
+
+	buf = fsu_alloc(place->fs, fsu_record_bound(record.key_len, record.raw_len));
+	if (!buf)
+		return error_os(reterr, -ENOMEM, "alloc", "cannot write '%s/%s'", place->directory,
+				content->key);
+	n = fsu_record_encode(place->fs, &record, buf,
+			      fsu_record_bound(record.key_len, record.raw_len));
+	if (n < 0) {
+		fsu_release(place->fs, buf);
+		return error_os(reterr, (int)n, "encode", "cannot encode '%s/%s'", place->directory,
+				content->key);
+	}
+	*ret_buf = buf;
+	*ret_len = (size_t)n;
+	return FSHA_OK;
+}
+
+static fsha_result corrupt(const struct record_place *place, const char *file_name, const char *why,
+			   fsha_error *reterr)
+{
+	return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
+			 "record '%s/%s' is damaged (%s); the file is left as it is: move it "
+			 "away by hand to go on without it",
+			 place->directory, file_name, why);
+}
+
+/* What the name says and what the envelope says must agree. Returns NULL, or what does not. */
+static const char *mismatch(const struct record_place *place, const char *file_name, uint16_t kind,
+			    const struct fsu_record *head)
+{
+	char key[FSU_RECORD_KEY_MAX + 1];
+	struct name name;
+	int n;
+
+	if (!name_parse(file_name, &name))
+		return "its name has no version";
+	n = full_key(place, file_name, name.key_len, key);
+	if (n < 0 || head->key_len != (size_t)n || memcmp(head->key, key, head->key_len) != 0)
+		return "it belongs under another name";
+	if (place->cluster && !fsu_uuid_equal(&head->cluster, place->cluster))
+		return "it belongs to another cluster";
+	if (head->kind != kind)
+		return "it is a record of another kind";
+	if (head->epoch != name.version.epoch || head->sequence != name.version.sequence ||
+	    head->seat != name.version.seat)
+		return "it has another version than its name";
+	if (!(head->flags & FSU_RECORD_TOMBSTONE) != !name.gone)
+		return "its name and its content differ on whether it is a removal";
+	return NULL;
+}
+
+static fsha_result read_error(const struct record_place *place, const char *file_name, int r,
+			      fsha_error *reterr)
+{
+	switch (r) {
+	case -ENOENT:
+	case -ESTALE:
+		return error_set(reterr, FSHA_E_NOT_FOUND, -r, "open", "cannot read '%s/%s'",
+				 place->directory, file_name);
+	case -EINVAL:
+	case -ELOOP:
+	case -ENXIO:
+		return corrupt(place, file_name, "it is no regular file", reterr);
+	case -EFBIG:
+		return corrupt(place, file_name, "it is larger than a record can be", reterr);
+	default:
+		return error_os(reterr, r, "read", "cannot read '%s/%s'", place->directory,
+				file_name);
+	}
+}
+
+fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
+			size_t size_max, struct record *ret_record, fsha_error *reterr)
+{
+	struct record record = { .file = NULL };
+	fsha_result result;
+	const char *why = "damaged";
+	size_t len;
+	int r;
+
+	r = fsu_file_read(place->fs, place->dir_fd, file_name,
+			  fsu_record_bound(FSU_RECORD_KEY_MAX, size_max), &record.file, &len);
+	if (r < 0)
+		return read_error(place, file_name, r, reterr);
+
+	r = fsu_record_decode(record.file, len, &record.head, &why);
+	if (r < 0) {
+		result = corrupt(place, file_name, why, reterr);
+		goto fail;
+	}
+	why = mismatch(place, file_name, kind, &record.head);
+	if (!why && record.head.raw_len > size_max)
+		why = "its payload is too large";
+	if (why) {
+		result = corrupt(place, file_name, why, reterr);
+		goto fail;
+	}
+
+	record.size = record.head.raw_len;
+	record.data = fsu_alloc(place->fs, record.size + 1);
+	if (!record.data) {
+		result = error_os(reterr, -ENOMEM, "alloc", "cannot read '%s/%s'", place->directory,
+				  file_name);
+		goto fail;
+	}
+	r = fsu_record_inflate(place->fs, &record.head, record.data);
+	if (r < 0) {
+		result = r == -ENOMEM ?
+				 error_os(reterr, r, "inflate", "cannot read '%s/%s'",
+					  place->directory, file_name) :
+				 corrupt(place, file_name, "its payload does not inflate", reterr);
+		goto fail;
+	}
+	*ret_record = record;
+	return FSHA_OK;
+fail:
+	record_done(place->fs, &record);
+	return result;
+}
+
+void record_done(const struct fsu *fs, struct record *record)
+{
+	fsu_release(fs, record->data);
+	fsu_release(fs, record->file);
+	record->data = NULL;
+	record->file = NULL;
+}

@@ -1,0 +1,51 @@
+/*
+ * Records as files: a payload in its envelope, bound to the cluster, the key and the version that
+ * its name gives. What is read is verified before a byte of it is used: a record of another cluster
+ * or key, put in place by hand, is refused.
+ */
+#ifndef SRC_RECORD_RECORD_H
+#define SRC_RECORD_RECORD_H
+
+#include <stdbool.h>
+
+#include "fsha/types.h"
+#include "fsutil/fsu_record.h"
+
+/* What binds a record to its place. `directory` is relative to the cluster directory. */
+struct record_place {
+	const struct fsu *fs;
+	const struct fsu_uuid *cluster; /* NULL when reading: any (SETTINGS, which tells it) */
+	int dir_fd;
+	const char *directory;
+};
+
+struct record_content {
+	uint16_t kind;
+	bool gone;
+	fsha_version version;
+	struct fsu_uuid session;
+	const char *key;
+	const void *payload;
+	size_t size;
+};
+
+/* The bytes of a record; release them with fsu_release. */
+fsha_result record_encode(const struct record_place *place, const struct record_content *content,
+			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr);
+
+/* A record read and verified. */
+struct record {
+	struct fsu_record head; /* key and payload point into `file` */
+	uint8_t *file;
+	uint8_t *data; /* the payload, inflated, with a zero byte behind it */
+	size_t size;
+};
+/*
+ * Read `file_name`, which parses as a versioned name. FSHA_E_NOT_FOUND when it is gone (look
+ * again); FSHA_E_CORRUPT with the file's path and the reason; FSHA_E_IO, _NOMEM.
+ */
+fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
+			size_t size_max, struct record *ret_record, fsha_error *reterr);
+void record_done(const struct fsu *fs, struct record *record);
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * The janitor: everything that may hang or can wait. Old versions, old leader records, the history,
+ * trash, and the directories of members that are gone.
+ */
+#include <string.h>
+
+#include "src/cluster/layout.h"
+#include "src/election/election.h"
+#include "src/election/history.h"
+#include "src/record/name.h"
+#include "src/result/error.h"
+
+#define TRASH_BATCH 256
+
+static void clean_stores(struct fsha_services *s)
+{
+	struct open_store *o, *next;
+
+	services_lock(s);
+	for (o = s->stores; o; o = next) {
+		if (o->closed) {
+			next = o->next;
+			continue;
+		}
+		o->cleaning = true;
+		services_unlock(s);
+		store_clean(o->store);
+		services_lock(s);
+		o->cleaning = false;
+		next = o->next;
+		if (o->closed)
+			services_store_free(s, o);
+	}
+	services_unlock(s);
+}
+
+/* Older leader records of an election that we lead. */
+static void clean_leader_records(struct term *t)
+{
+	const struct cluster *c = t->cluster;
+	struct name name, best = { 0 };
+	struct fsu_list list;
+
+	fsu_list_init(&list, c->fs);
+	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) < 0)
+		goto out;
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < list.count; i++) {
+			const char *file = fsu_list_name(&list, i);
+
+			if (!name_parse(file, &name) || name.key_len != strlen(t->election) ||
+			    memcmp(file, t->election, name.key_len) != 0)
+				continue;
+			if (pass == 0 && fsha_version_compare(&name.version, &best.version) > 0)
+				best = name;
+			else if (pass == 1 &&
+				 fsha_version_compare(&name.version, &best.version) < 0)
+				(void)term_discard(t, c->leaders_fd, file);
+		}
+	}
+out:
+	fsu_list_done(&list);
+}
+
+static void clean_election(struct fsha_election *e, struct term *t, bool history_due,
+			   const char *former_end)
+{
+	struct fsha_services *s = e->services;
+
+	if (history_due && history_publish(t, former_end, NULL) == FSHA_OK) {
+		services_lock(s);
+		if (e->term == t)
+			e->history_due = false;
+		services_unlock(s);
+	}
+	clean_leader_records(t);
+	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
+}
+
+/* One election at a time; returns whether any is led here. */
+static bool clean_elections(struct fsha_services *s)
+{
+	struct fsha_election *e;
+	bool leads = false;
+
+	services_lock(s);
+	for (e = s->elections; e;) {
+		struct fsha_election *next;
+		struct term *t = NULL;
+		const char *former_end = e->former_end;
+		bool history_due = e->history_due;
+
+		/* Not in the first moments of a term: nothing may keep a new leader from its work.
+		 */
+		if (election_leads(e) && e->published_ns)
+			t = term_ref(e->term);
+		if (t) {
+			atomic_fetch_add(&e->refs, 1);
+			services_unlock(s);
+			leads = true;
+			clean_election(e, t, history_due, former_end);
+			term_unref(t);
+			services_lock(s);
+		}
+		next = e->next;
+		if (t) {
+			services_unlock(s);
+			election_unref(e);
+			services_lock(s);
+		}
+		e = next;
+	}
+	services_unlock(s);
+	return leads;
+}
+
+/* Directories of members whose lock is free where that can be believed. Theirs is the only content,
+ * so any leader may. */
+static void clean_members(struct fsha_services *s)
+{
+	const struct cluster *c = &s->cluster;
+	struct member_watch watch;
+	struct fsu_uuid id;
+	struct fsu_list list;
+	bool own;
+
+	fsu_list_init(&list, c->fs);
+	if (fsu_list_pass(&list, c->members_fd, "", c->local) < 0)
+		goto out;
+	for (size_t i = 0; i < list.count; i++) {
+		const char *name = fsu_list_name(&list, i);
+
+		if (fsu_uuid_parse(name, strlen(name), &id) < 0)
+			continue;
+		services_lock(s);
+		own = s->member && fsu_uuid_equal(&s->member->id, &id);
+		services_unlock(s);
+		if (own)
+			continue;
+		member_watch_init(&watch, c, &id);
+		/* MEMBER_GONE: half taken apart by another. */
+		if (member_watch_look(&watch) == MEMBER_DEAD_LOCK && !member_watch_may_live(&watch))
+			member_remove(c, &id);
+		member_watch_done(&watch);
+	}
+out:
+	fsu_list_done(&list);
+}
+
+void janitor_run(struct worker *w)
+{
+	struct fsha_services *s = w->services;
+	int64_t lease = cluster_lease_ns(&s->cluster);
+	int64_t members_ns = 0;
+
+	for (;;) {
+		int64_t now_ns = fsu_now_ns(services_fs(s));
+		bool closing, leads;
+
+		services_lock(s);
+		closing = s->closing;
+		services_unlock(s);
+		if (closing)
+			break;
+		clean_stores(s);
+		leads = clean_elections(s);
+		if (leads && now_ns >= members_ns) {
+			clean_members(s);
+			members_ns = now_ns + lease;
+		}
+		(void)worker_wait(w, -1, now_ns + lease / 5);
+	}
+}

@@ -1,0 +1,144 @@
+/*
+ * Inside a services object: what its threads share. One mutex guards all of it and is never held
+ * during a system call on the shared directory or a callback, so questions such as has_leadership
+ * are answered even while every thread hangs. Lock order: a store's mutex, then this one.
+ *
+ * Each thread is a loop around plain functions: it takes what it needs under the mutex, works
+ * without it, and puts the result back. Waiting is on the thread's own event.
+ */
+#ifndef SRC_SERVICES_SERVICES_H
+#define SRC_SERVICES_SERVICES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "fsha/services.h"
+#include "src/cluster/cluster.h"
+#include "src/election/term.h"
+#include "src/member/member.h"
+#include "src/state/store.h"
+
+struct fsha_election;
+struct fsha_retriever;
+struct poller;
+struct watcher;
+
+/* A thread of the services. It holds a reference on them, so that one that hangs at close does no
+ * harm. */
+struct worker {
+	struct fsha_services *services;
+	void (*run)(struct worker *worker);
+	int event_fd;        /* -1: not made yet */
+	bool started, ended; /* under the mutex */
+};
+
+/* Something for the executor, embedded in its object so that posting needs no memory. */
+struct task {
+	struct task *next;
+	bool queued;
+	/* Called with the mutex held; may drop it around callbacks. Returns true to be called
+	 * again. */
+	bool (*run)(struct task *task);
+};
+
+/* A store that is open: the janitor cleans it. */
+struct open_store {
+	struct open_store *next;
+	struct store *store;
+	bool cleaning;
+	bool closed; /* while it was being cleaned: the janitor frees it */
+};
+
+/* A term of another process of this host that this one takes part in. */
+struct attached_term {
+	struct attached_term *next;
+	struct term *term;
+};
+
+struct fsha_services {
+	struct cluster cluster;
+	fsha_services_options options;
+	int64_t poll_ns;       /* 0: by the kind of filesystem */
+	_Atomic unsigned refs; /* the caller's and one for each thread */
+
+	pthread_mutex_t mutex;
+	pthread_cond_t changed; /* CLOCK_MONOTONIC: what a caller waits for has changed */
+	bool closing;
+	struct member *member; /* NULL: none yet. Replaced only by the heartbeat thread */
+	bool joining;
+	struct fsha_election *elections;
+	struct fsha_retriever *retrievers;
+	struct open_store *stores;
+	struct attached_term *attached;
+	struct task *tasks, **tasks_end;
+	pthread_t executor_thread;
+	bool executor_known;
+	struct watcher *watchers;
+
+	struct worker executor, watchdog, heartbeat, claimer, poller, janitor;
+	struct poller *view; /* the poller's own */
+};
+
+static inline const struct fsu *services_fs(const struct fsha_services *s)
+{
+	return s->cluster.fs;
+}
+static inline void services_lock(struct fsha_services *s)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+}
+static inline void services_unlock(struct fsha_services *s)
+{
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+/* As fsha_services_open, over any table of system calls. */
+fsha_result services_open_with(const struct fsu *fs, const fsha_config *config,
+			       const fsha_services_options *options, fsha_services **ret_services,
+			       fsha_error *reterr);
+void services_ref(struct fsha_services *s);
+void services_unref(struct fsha_services *s);
+
+/* Start a worker if it does not run yet. Under the mutex. -errno. */
+int worker_start(struct fsha_services *s, struct worker *w, void (*run)(struct worker *));
+void worker_wake(struct worker *w);
+/* Wait for the worker's event, another descriptor (-1: none; true when it is readable) or the time.
+ * Without the mutex. */
+bool worker_wait(struct worker *w, int fd, int64_t deadline_ns);
+
+/* ---- executor.c ---- */
+void executor_run(struct worker *w);
+void executor_post(struct fsha_services *s, struct task *task);   /* under the mutex */
+void executor_cancel(struct fsha_services *s, struct task *task); /* under the mutex */
+bool executor_is_me(const struct fsha_services *s);               /* under the mutex */
+
+/* ---- heartbeat.c ---- */
+void heartbeat_run(struct worker *w);
+void watchdog_run(struct worker *w);
+/* Make this process a member if it is none, in the caller's thread. */
+fsha_result heartbeat_join(struct fsha_services *s, fsha_error *reterr);
+/* Is it a member of this process, present or former? Under the mutex. */
+bool heartbeat_is_own(const struct fsha_services *s, const struct fsu_uuid *member);
+
+/* ---- janitor.c ---- */
+void janitor_run(struct worker *w);
+
+/* ---- services.c ---- */
+
+/* Wait for `changed` until now_ns() >= deadline_ns; false then. Under the mutex. */
+bool services_wait(struct fsha_services *s, int64_t deadline_ns);
+/* The live term of an election (encoded) that this process leads or is attached to: a reference, or
+ * NULL. */
+struct term *services_term(void *services, const char *election);
+fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
+				struct store **ret_store, fsha_error *reterr);
+void services_store_close(struct fsha_services *s, struct store *store);
+/* Unlist and free a store that is closed and not being cleaned. Under the mutex. */
+void services_store_free(struct fsha_services *s, struct open_store *o);
+void services_log(const struct fsha_services *s, int level, const char *event, const char *format,
+		  ...) __attribute__((format(printf, 4, 5)));
+/* Encode an election's name. INVALID when it is none. */
+fsha_result services_encode_election(const char *name, char *ret_component, fsha_error *reterr);
+
+#endif

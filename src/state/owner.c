@@ -1,0 +1,156 @@
+#include "src/state/owner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fsutil/fsu_path.h"
+#include "src/cluster/layout.h"
+#include "src/record/name.h"
+#include "src/result/error.h"
+
+#define OWNER_SIZE_MAX (4 + FSU_COMPONENT_MAX)
+#define LIST_LIMIT_NS FSU_NS_PER_S
+
+static fsha_result read_owner(const struct cluster *c, int dir_fd, const char *directory,
+			      const char *file_name, char *ret_owner, fsha_error *reterr)
+{
+	struct record_place place = cluster_place(c, dir_fd, directory);
+	struct fsu_reader r = { .buf = NULL };
+	struct record record;
+	fsha_result result;
+
+	result = record_read(&place, file_name, FSU_KIND_OWNER, OWNER_SIZE_MAX, &record, reterr);
+	if (result != FSHA_OK)
+		return result;
+	r.buf = record.data;
+	r.size = record.size;
+	fsu_get_text(&r, ret_owner, FSU_COMPONENT_MAX + 1);
+	if (fsu_reader_end(&r) < 0)
+		result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode", "'%s/%s' is damaged",
+				   directory, file_name);
+	record_done(c->fs, &record);
+	return result;
+}
+
+fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
+			const char *election, fsha_error *reterr)
+{
+	char owner[FSU_COMPONENT_MAX + 1];
+	struct name name, best_name = { 0 };
+	const char *best = NULL;
+	struct fsu_list list;
+	fsha_result result;
+	int r;
+
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_read(&list, dir_fd, "", c->local, LIST_LIMIT_NS);
+	if (r < 0) {
+		result = error_os(reterr, r, "list", "cannot list '%s'", directory);
+		goto out;
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		const char *file = fsu_list_name(&list, i);
+
+		if (!name_parse(file, &name) || name.key_len != strlen(OWNER_KEY) ||
+		    strncmp(file, OWNER_KEY, name.key_len) != 0)
+			continue;
+		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
+			continue;
+		best = file;
+		best_name = name;
+	}
+	if (!best) {
+		result = error_set(reterr, FSHA_E_CORRUPT, 0, "list",
+				   "'%s' has lost its " OWNER_KEY " record, so it cannot be told "
+				   "which election may write there",
+				   directory);
+		goto out;
+	}
+	result = read_owner(c, dir_fd, directory, best, owner, reterr);
+	if (result == FSHA_OK && strcmp(owner, election) != 0)
+		result = error_set(
+			reterr, FSHA_E_CONFIG, 0, "open",
+			"'%s' belongs to election '%s', not to '%s': open it for '%s', or "
+			"choose another namespace",
+			directory, owner, election, owner);
+out:
+	fsu_list_done(&list);
+	return result;
+}
+
+/* The owner record into a directory that only we know as yet. */
+static fsha_result stage_owner(struct term *t, const char *staged, const char *directory,
+			       fsha_error *reterr)
+{
+	const struct cluster *c = t->cluster;
+	struct record_place place = cluster_place(c, -1, directory);
+	struct record_content content = {
+		.kind = FSU_KIND_OWNER,
+		.session = t->epoch.session,
+		.key = OWNER_KEY,
+		.version = { .epoch = t->epoch.number,
+			     .sequence = term_next_sequence(t),
+			     .seat = t->seat },
+	};
+	char path[TENURE_NAME_SIZE + 32 + NAME_SIZE], name[NAME_SIZE];
+	uint8_t payload[OWNER_SIZE_MAX], *buf;
+	struct fsu_writer w = { .buf = payload, .size = sizeof(payload) };
+	fsha_result result;
+	const char *op;
+	size_t len;
+	int r;
+
+	fsu_put_bytes(&w, t->election, strlen(t->election));
+	content.payload = payload;
+	content.size = w.len;
+	result = record_encode(&place, &content, &buf, &len, reterr);
+	if (result != FSHA_OK)
+		return result;
+	name_format(OWNER_KEY, &content.version, false, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", staged, name);
+	r = fsu_file_stage(c->fs, t->election_fd, path, buf, len, &op);
+	fsu_release(c->fs, buf);
+	if (r == 0) {
+		r = fsu_dir_sync(c->fs, t->election_fd, staged);
+		op = "fsync";
+	}
+	return r < 0 ? error_os(reterr, r, op, "cannot make '%s'", directory) : FSHA_OK;
+}
+
+fsha_result owner_make_directory(struct term *t, const char *directory, fsha_error *reterr)
+{
+	const struct cluster *c = t->cluster;
+	char staged[TENURE_NAME_SIZE + 32];
+	fsha_result result;
+	int r;
+
+	if (!term_is_live(t))
+		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "mkdir",
+				 "cannot make '%s': this process does not lead '%s' any more",
+				 directory, t->election);
+	(void)snprintf(staged, sizeof(staged), "%s/%04x.%016llx", t->tenure, t->seat,
+		       (unsigned long long)term_next_sequence(t));
+	r = fsu_mkdirat(c->fs, t->election_fd, staged, FSU_DIR_MODE);
+	if (r < 0)
+		return error_os(reterr, r, "mkdir", "cannot make '%s'", directory);
+	result = stage_owner(t, staged, directory, reterr);
+	if (result == FSHA_OK) {
+		/* Onto a directory with an owner in it this fails: then it is there, and
+		 * open_directory checks whose. */
+		r = fsu_renameat(c->fs, t->election_fd, staged, c->fd, directory);
+		if (r == 0 || r == -ENOTEMPTY || r == -EEXIST) {
+			int r2 = fsu_dir_sync(c->fs, c->fd, LAYOUT_STATE);
+
+			if (r2 < 0)
+				result = error_os(reterr, r2, "fsync", "cannot make '%s'",
+						  directory);
+		} else {
+			/* It may have happened (a lost reply): the next write finds out. */
+			result = error_os(reterr, r, "rename", "cannot make '%s'", directory);
+		}
+	}
+	if (result != FSHA_OK || r < 0)
+		layout_remove_tree(c->fs, t->election_fd, staged);
+	return result;
+}

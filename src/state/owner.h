@@ -1,0 +1,20 @@
+/*
+ * Whose namespace it is: state/<namespace>/@owner~<v> names the election whose leaders may write
+ * there. The directory is built in the tenure with its owner inside and renamed into place, so it
+ * is never seen without one, and making it is fenced like every write.
+ */
+#ifndef SRC_STATE_OWNER_H
+#define SRC_STATE_OWNER_H
+
+#include "src/election/term.h"
+
+#define OWNER_KEY "@owner"
+
+/* FSHA_OK: `election` owns it. FSHA_E_CONFIG: another does, both named. */
+fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
+			const char *election, fsha_error *reterr);
+/* Make `directory` for the election of the term. FSHA_OK also when it is there by now: the caller
+ * checks. */
+fsha_result owner_make_directory(struct term *term, const char *directory, fsha_error *reterr);
+
+#endif

@@ -1,0 +1,287 @@
+/* The public face of the store: names are checked and encoded, values handed over. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fsutil/fsu_path.h"
+#include "src/cluster/layout.h"
+#include "src/result/error.h"
+#include "src/services/services.h"
+#include "src/state/store.h"
+
+struct fsha_state_store {
+	struct fsha_services *services;
+	struct store *store;
+};
+
+static fsha_result encode(const char *what, const char *name, char *ret_component,
+			  fsha_error *reterr)
+{
+	int r = name ? fsu_path_encode(name, strlen(name), ret_component) : -EINVAL;
+
+	if (r == -ENAMETOOLONG)
+		return error_set(reterr, FSHA_E_INVALID, 0, "encode",
+				 "%s '%.60s...' is too long: at most %d bytes once encoded", what,
+				 name, FSU_COMPONENT_MAX);
+	if (r < 0)
+		return error_set(reterr, FSHA_E_INVALID, 0, "encode", "%s is empty", what);
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_open(fsha_services *services, const char *namespace_,
+				  const char *election, fsha_state_store **ret_store,
+				  fsha_error *reterr)
+{
+	char namespace_component[FSU_COMPONENT_MAX + 1], election_component[FSU_COMPONENT_MAX + 1];
+	char directory[sizeof(LAYOUT_STATE) + FSU_COMPONENT_MAX + 1];
+	struct store_options options = {
+		.directory = directory,
+		.election = election_component,
+		.kind = FSU_KIND_STATE,
+		.owned = true,
+	};
+	const struct fsu *fs;
+	fsha_state_store *s;
+	fsha_result result;
+
+	if (!services || !ret_store)
+		return error_set(reterr, FSHA_E_INVALID, 0, "open", "an argument is NULL");
+	result = encode("namespace", namespace_, namespace_component, reterr);
+	if (result == FSHA_OK)
+		result = encode("election", election, election_component, reterr);
+	if (result != FSHA_OK)
+		return result;
+	(void)snprintf(directory, sizeof(directory), LAYOUT_STATE "/%s", namespace_component);
+	fs = services->cluster.fs;
+	s = fsu_alloc(fs, sizeof(*s));
+	if (!s)
+		return error_os(reterr, -ENOMEM, "alloc", "cannot open store '%s'", namespace_);
+	s->services = services;
+	result = services_store_open(services, &options, &s->store, reterr);
+	if (result != FSHA_OK) {
+		fsu_release(fs, s);
+		return result;
+	}
+	*ret_store = s;
+	return FSHA_OK;
+}
+
+void fsha_state_store_close(fsha_state_store *s)
+{
+	const struct fsu *fs;
+
+	if (!s)
+		return;
+	fs = s->services->cluster.fs;
+	services_store_close(s->services, s->store);
+	fsu_release(fs, s);
+}
+
+static fsha_result write_entry(fsha_state_store *s, enum store_write how, const char *name,
+			       const fsha_version *expected, const void *data, size_t size,
+			       fsha_version *ret_version, fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (!s || (!data && size > 0))
+		return error_set(reterr, FSHA_E_INVALID, 0, "write", "an argument is NULL");
+	result = encode("name", name, key, reterr);
+	if (result != FSHA_OK)
+		return result;
+	return store_write(s->store, how, key, expected, data, size, ret_version, reterr);
+}
+
+fsha_result fsha_state_store_add(fsha_state_store *s, const char *name, const void *data,
+				 size_t size, fsha_version *ret_version, fsha_error *reterr)
+{
+	return write_entry(s, STORE_ADD, name, NULL, data, size, ret_version, reterr);
+}
+
+fsha_result fsha_state_store_replace(fsha_state_store *s, const char *name,
+				     const fsha_version *expected, const void *data, size_t size,
+				     fsha_version *ret_version, fsha_error *reterr)
+{
+	if (!expected)
+		return error_set(reterr, FSHA_E_INVALID, 0, "replace",
+				 "the expected version is NULL: ask fsha_state_store_exists");
+	return write_entry(s, STORE_REPLACE, name, expected, data, size, ret_version, reterr);
+}
+
+fsha_result fsha_state_store_remove(fsha_state_store *s, const char *name,
+				    fsha_version *ret_version, fsha_error *reterr)
+{
+	return write_entry(s, STORE_REMOVE, name, NULL, NULL, 0, ret_version, reterr);
+}
+
+fsha_result fsha_state_store_exists(fsha_state_store *s, const char *name,
+				    fsha_version *ret_version, fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (!s || !ret_version)
+		return error_set(reterr, FSHA_E_INVALID, 0, "exists", "an argument is NULL");
+	result = encode("name", name, key, reterr);
+	return result == FSHA_OK ? store_exists(s->store, key, ret_version, reterr) : result;
+}
+
+fsha_result fsha_state_store_get(fsha_state_store *s, const char *name, void **ret_data,
+				 size_t *ret_size, fsha_version *ret_version, fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	struct record record;
+	fsha_result result;
+
+	if (!s || !ret_data || !ret_size)
+		return error_set(reterr, FSHA_E_INVALID, 0, "get", "an argument is NULL");
+	result = encode("name", name, key, reterr);
+	if (result == FSHA_OK)
+		result = store_get(s->store, key, &record, ret_version, reterr);
+	if (result != FSHA_OK)
+		return result;
+	*ret_data = record.data;
+	*ret_size = record.size;
+	record.data = NULL;
+	record_done(s->services->cluster.fs, &record);
+	return FSHA_OK;
+}
+
+/* 0 to go on, else what the visitor said; entries that are gone by now are passed over. */
+static int visit_key(fsha_state_store *s, const char *key,
+		     int (*visit)(void *ctx, const fsha_state_entry *entry), void *ctx)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	char name[FSU_NAME_MAX + 1];
+	struct record record = { .data = NULL };
+	fsha_state_entry entry = { .name = name };
+	size_t len;
+	int r = 0;
+
+	if (fsu_path_decode(key, strlen(key), name, &len) < 0)
+		return 0; /* nothing that encode wrote: a person's file */
+	entry.result = store_get(s->store, key, &record, &entry.version, &error);
+	if (entry.result == FSHA_E_NOT_FOUND)
+		return 0;
+	if (entry.result == FSHA_OK) {
+		entry.data = record.data;
+		entry.size = record.size;
+	} else {
+		entry.error = &error;
+	}
+	r = visit(ctx, &entry);
+	record_done(s->services->cluster.fs, &record);
+	return r;
+}
+
+fsha_result fsha_state_store_get_all(fsha_state_store *s,
+				     int (*visit)(void *ctx, const fsha_state_entry *entry),
+				     void *ctx, fsha_error *reterr)
+{
+	fsha_result result;
+	size_t count;
+	char **keys;
+
+	if (!s || !visit)
+		return error_set(reterr, FSHA_E_INVALID, 0, "get_all", "an argument is NULL");
+	result = store_keys(s->store, &keys, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	for (size_t i = 0; i < count; i++)
+		if (visit_key(s, keys[i], visit, ctx) != 0)
+			break;
+	fsha_free(keys);
+	return FSHA_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+fsha_result fsha_state_store_list(fsha_state_store *s, char ***ret_names, size_t *ret_count,
+				  fsha_error *reterr)
+{
+	fsha_result result;
+	size_t count, n = 0;
+	char **keys;
+
+	if (!s || !ret_names || !ret_count)
+		return error_set(reterr, FSHA_E_INVALID, 0, "list", "an argument is NULL");
+	result = store_keys(s->store, &keys, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	/* Decoded in place: a name is never longer than its encoding. */
+	for (size_t i = 0; i < count; i++) {
+		char name[FSU_NAME_MAX + 1];
+		size_t len;
+
+		if (fsu_path_decode(keys[i], strlen(keys[i]), name, &len) < 0)
+			continue;
+		keys[n] = keys[i];
+		memcpy(keys[n++], name, len + 1);
+	}
+	keys[n] = NULL;
+	qsort(keys, n, sizeof(*keys), compare_names);
+	*ret_names = keys;
+	*ret_count = n;
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_clear(fsha_state_store *s, fsha_error *reterr)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_result first = FSHA_OK, result;
+	size_t count;
+	char **keys;
+
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "clear", "an argument is NULL");
+	result = store_keys(s->store, &keys, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	for (size_t i = 0; i < count; i++) {
+		result = store_write(s->store, STORE_REMOVE, keys[i], NULL, NULL, 0, NULL, &error);
+		if (result != FSHA_OK && first == FSHA_OK)
+			first = error_copy(reterr, &error);
+		if (result == FSHA_E_NOT_LEADER || result == FSHA_E_FENCED)
+			break; /* it will be no better for the others */
+	}
+	fsha_free(keys);
+	return first;
+}
+
+fsha_result fsha_state_store_release(fsha_state_store *s, const char *name, fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "release", "an argument is NULL");
+	result = encode("name", name, key, reterr);
+	if (result == FSHA_OK)
+		store_forget(s->store);
+	return result;
+}
+
+fsha_result fsha_state_store_release_all(fsha_state_store *s, fsha_error *reterr)
+{
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "release_all", "an argument is NULL");
+	store_forget(s->store);
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_settle(fsha_state_store *s, const char *name,
+				    const fsha_version *version, fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (!s || !version)
+		return error_set(reterr, FSHA_E_INVALID, 0, "settle", "an argument is NULL");
+	result = encode("name", name, key, reterr);
+	return result == FSHA_OK ? store_settle(s->store, key, version, reterr) : result;
+}

@@ -1,0 +1,80 @@
+/*
+ * A fenced, versioned store in one directory: the mechanism under every typed store. Fencing,
+ * versions and in-doubt handling are here and nowhere else.
+ *
+ * Reads go by the index of the directory; a leader that is alone in its term knows what is there
+ * without looking, since nobody else can write while it leads. Writes check the present version and
+ * commit under one mutex, and under the member's write lock when the term is shared.
+ *
+ * Any thread. Lock order: store mutex, then the write lock file; no callback is made with either
+ * held.
+ */
+#ifndef SRC_STATE_STORE_H
+#define SRC_STATE_STORE_H
+
+#include <pthread.h>
+
+#include "fsha/state.h"
+#include "src/election/term.h"
+#include "src/state/index.h"
+
+/* Where the live term of an election comes from: a reference (term_unref it), or NULL when this
+ * process does not lead it. */
+struct term_source {
+	struct term *(*get)(void *ctx, const char *election);
+	void *ctx;
+};
+
+struct store {
+	const struct cluster *cluster;
+	struct term_source terms;
+	char *election;  /* encoded */
+	char *directory; /* below the cluster directory: "job_graphs", "state/<namespace>" */
+	uint16_t kind;
+	bool owned; /* made on the first write, with @owner in it */
+	pthread_mutex_t mutex;
+	/* Under the mutex: */
+	int dir_fd; /* -1: not there yet */
+	struct index index;
+	struct fsu_uuid
+		loaded; /* session of the term for which the index is known to be complete */
+};
+
+struct store_options {
+	const char *directory;
+	const char *election; /* encoded */
+	uint16_t kind;
+	bool owned;
+};
+
+fsha_result store_open(const struct cluster *c, const struct term_source *terms,
+		       const struct store_options *options, struct store **ret_store,
+		       fsha_error *reterr);
+void store_close(struct store *store);
+
+/* Keys are encoded here and below. The rules are those of fsha/state.h. */
+enum store_write {
+	STORE_ADD,     /* FSHA_E_EXISTS when there is one */
+	STORE_REPLACE, /* FSHA_E_NOT_FOUND; FSHA_E_VERSION unless it is `expected` */
+	STORE_REMOVE,  /* nothing to do when there is none */
+};
+fsha_result store_write(struct store *store, enum store_write how, const char *key,
+			const fsha_version *expected, const void *data, size_t size,
+			fsha_version *ret_version, fsha_error *reterr);
+fsha_result store_exists(struct store *store, const char *key, fsha_version *ret_version,
+			 fsha_error *reterr);
+/* The record, verified; record_done it. */
+fsha_result store_get(struct store *store, const char *key, struct record *ret_record,
+		      fsha_version *ret_version, fsha_error *reterr);
+/* Encoded keys, sorted: one allocation, ended by NULL. */
+fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
+		       fsha_error *reterr);
+fsha_result store_settle(struct store *store, const char *key, const fsha_version *version,
+			 fsha_error *reterr);
+void store_forget(struct store *store);
+
+/* Take what is useless out of the directory, as far as this process leads. For the background; may
+ * hang. */
+void store_clean(struct store *store);
+
+#endif
