@@ -1,0 +1,231 @@
+#include "src/config/duration.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#define UNIT_MAX 16 /* bytes of the longest name of a unit, and some */
+
+static const struct {
+	const char *name;
+	uint64_t ms;         /* of one unit, or 0: */
+	uint64_t units_a_ms; /* how many make one millisecond */
+} units[] = {
+	{ "", 1, 0 },
+	{ "d", 86400000, 0 },
+	{ "day", 86400000, 0 },
+	{ "days", 86400000, 0 },
+	{ "h", 3600000, 0 },
+	{ "hour", 3600000, 0 },
+	{ "hours", 3600000, 0 },
+	{ "m", 60000, 0 },
+	{ "min", 60000, 0 },
+	{ "minute", 60000, 0 },
+	{ "minutes", 60000, 0 },
+	{ "s", 1000, 0 },
+	{ "sec", 1000, 0 },
+	{ "secs", 1000, 0 },
+	{ "second", 1000, 0 },
+	{ "seconds", 1000, 0 },
+	{ "ms", 1, 0 },
+	{ "milli", 1, 0 },
+	{ "millis", 1, 0 },
+	{ "millisecond", 1, 0 },
+	{ "milliseconds", 1, 0 },
+	/* The micro sign and the Greek letter mu look the same. */
+	{ "\xc2\xb5s", 0, 1000 },
+	{ "\xce\xbcs", 0, 1000 },
+	{ "us", 0, 1000 },
+	{ "micro", 0, 1000 },
+	{ "micros", 0, 1000 },
+	{ "microsecond", 0, 1000 },
+	{ "microseconds", 0, 1000 },
+	{ "ns", 0, 1000000 },
+	{ "nano", 0, 1000000 },
+	{ "nanos", 0, 1000000 },
+	{ "nanosecond", 0, 1000000 },
+	{ "nanoseconds", 0, 1000000 },
+};
+
+/* Not isspace() and its kin: their answers depend on the locale of the program. */
+static bool is_blank(char c)
+{
+	return c && (unsigned char)c <= ' ';
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static char lower(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return c;
+}
+
+static int parse_number(const char **text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	if (!is_digit(**text))
+		return -EINVAL;
+	for (; is_digit(**text); (*text)++)
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(**text - '0'), &number))
+			return -ERANGE;
+	*ret_number = number;
+	return 0;
+}
+
+static int add_scaled(uint64_t *total, uint64_t number, uint64_t ms)
+{
+	if (__builtin_mul_overflow(number, ms, &number) ||
+	    __builtin_add_overflow(*total, number, total))
+		return -ERANGE;
+	return 0;
+}
+
+/* ".5" of "PT1.5S": up to nine digits, of which three are milliseconds. */
+static int parse_fraction(const char **text, uint64_t *ret_ms)
+{
+	uint64_t ms = 0, weight = 100;
+	unsigned digits = 0;
+
+	(*text)++; /* the point */
+	/* The weight is 0 from the fourth digit on. */
+	for (; is_digit(**text); (*text)++) {
+		ms += (uint64_t)(**text - '0') * weight;
+		weight /= 10;
+		digits++;
+	}
+	*ret_ms = ms;
+	return digits > 9 ? -EINVAL : 0;
+}
+
+static const struct {
+	char letter;
+	bool is_time;
+	uint64_t ms;
+} iso_parts[] = {
+	{ 'd', false, 86400000 },
+	{ 'h', true, 3600000 },
+	{ 'm', true, 60000 },
+	{ 's', true, 1000 },
+};
+#define ISO_PARTS (sizeof(iso_parts) / sizeof(iso_parts[0]))
+
+/* One "90M" or "1.5S". `*next` is the first part that may still come. */
+static int parse_iso_part(const char **text, bool in_time, size_t *next, uint64_t *total)
+{
+	uint64_t number, fraction_ms = 0;
+	bool has_fraction;
+	size_t i = *next;
+	int r;
+
+	r = parse_number(text, &number);
+	if (r < 0)
+		return r;
+	has_fraction = **text == '.' || **text == ',';
+	if (has_fraction) {
+		r = parse_fraction(text, &fraction_ms);
+		if (r < 0)
+			return r;
+	}
+	while (i < ISO_PARTS &&
+	       (iso_parts[i].letter != lower(**text) || iso_parts[i].is_time != in_time))
+		i++;
+	if (i == ISO_PARTS || (has_fraction && iso_parts[i].letter != 's'))
+		return -EINVAL;
+
+	(*text)++;
+	*next = i + 1;
+	r = add_scaled(total, number, iso_parts[i].ms);
+	return r < 0 ? r : add_scaled(total, fraction_ms, 1);
+}
+
+/* ISO 8601 as Java's Duration writes it: P[nD][T[nH][nM][n[.n]S]]. `text` is behind the P. */
+static int parse_iso(const char *text, uint64_t *ret_ms)
+{
+	uint64_t total = 0;
+	bool in_time = false;
+	size_t next = 0;
+	int r;
+
+	do {
+		if (!in_time && lower(*text) == 't') {
+			in_time = true;
+			text++;
+		}
+		/* A P, or a T, with nothing behind it is refused here. */
+		r = parse_iso_part(&text, in_time, &next, &total);
+		if (r < 0)
+			return r;
+	} while (*text && !is_blank(*text));
+
+	while (is_blank(*text))
+		text++;
+	if (*text)
+		return -EINVAL;
+	*ret_ms = total;
+	return 0;
+}
+
+/* `text` up to blanks at its end, in lower case. -EINVAL when no unit is that long. */
+static int unit_name(const char *text, char *ret_name)
+{
+	size_t len = strlen(text);
+
+	while (len && is_blank(text[len - 1]))
+		len--;
+	if (len >= UNIT_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		ret_name[i] = lower(text[i]);
+	ret_name[len] = '\0';
+	return 0;
+}
+
+static int scale(uint64_t number, const char *name, uint64_t *ret_ms)
+{
+	uint64_t total = 0;
+	int r;
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(units[i].name, name))
+			continue;
+		if (units[i].units_a_ms) {
+			*ret_ms = number / units[i].units_a_ms;
+			return 0;
+		}
+		r = add_scaled(&total, number, units[i].ms);
+		if (r == 0)
+			*ret_ms = total;
+		return r;
+	}
+	return -EINVAL;
+}
+
+int config_duration_parse(const char *text, uint64_t *ret_ms)
+{
+	char name[UNIT_MAX];
+	uint64_t number;
+	int r;
+
+	while (is_blank(*text))
+		text++;
+	if (lower(*text) == 'p')
+		return parse_iso(text + 1, ret_ms);
+
+	r = parse_number(&text, &number);
+	if (r < 0)
+		return r;
+	while (is_blank(*text))
+		text++;
+	r = unit_name(text, name);
+	if (r < 0)
+		return r;
+	return scale(number, name, ret_ms);
+}
