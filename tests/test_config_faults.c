@@ -115,10 +115,11 @@ static ssize_t short_pread(void *ctx, int fd, void *buf, size_t len, off_t offse
 	return fsu_pread(&fsu_posix, fd, buf, len ? 1 : 0, offset);
 }
 
-/* A file of one byte too many, in pages. */
+/* A file of one byte too many, page by page, so that one call ends at the limit. */
 static ssize_t large_pread(void *ctx, int fd, void *buf, size_t len, off_t offset)
 {
-	size_t left = FSHA_CONFIG_FILE_MAX + 1 - (size_t)offset, n = 4096;
+	size_t left = FSHA_CONFIG_FILE_MAX + 1 - (size_t)offset;
+	size_t n = 4096 - (size_t)offset % 4096;
 
 	(void)ctx;
 	(void)fd;
