@@ -75,7 +75,7 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 	struct fsha_election *e;
 	fsha_result result;
 	int64_t deadline_ns;
-	bool led_by_other;
+	bool leads, led_by_other;
 
 	if (!s || !ret_election || !ret_session)
 		return error_set(reterr, FSHA_E_INVALID, 0, "acquire", "an argument is NULL");
@@ -89,12 +89,13 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 	services_lock(s);
 	deadline_ns = fsu_now_ns(services_fs(s)) + (int64_t)timeout_ms * FSU_NS_PER_MS;
 	do {
+		leads = election_leads(e);
 		led_by_other = !e->term && e->holder_verdict == MEMBER_ALIVE &&
 			       !fsu_uuid_is_null(&e->holder);
-		if (election_leads(e) || led_by_other || e->has_error)
+		if (leads || led_by_other || e->has_error)
 			break;
 	} while (services_wait(s, deadline_ns));
-	if (election_leads(e)) {
+	if (leads && e->term) {
 		memcpy(ret_session, &e->term->epoch.session, sizeof(*ret_session));
 		result = FSHA_OK;
 	} else if (led_by_other) {

@@ -10,6 +10,7 @@
 
 #include "src/election/claim.h"
 #include "src/election/election.h"
+#include "src/record/name.h"
 #include "src/result/error.h"
 
 static int64_t after(const struct fsha_services *s, int64_t ns)
@@ -40,7 +41,7 @@ static void publish(struct fsha_election *e, struct term *term)
 {
 	struct fsha_services *s = e->services;
 	fsha_error error = FSHA_ERROR_INIT;
-	fsha_version version = { 0 };
+	fsha_version version = { 0 }, floor;
 	enum leader_state state;
 	char address[FSHA_ADDRESS_MAX + 1] = "";
 	fsha_result result;
@@ -50,8 +51,11 @@ static void publish(struct fsha_election *e, struct term *term)
 	state = e->confirmed ? LEADER_CONFIRMED : LEADER_GRANTED;
 	if (e->confirmed)
 		strcpy(address, e->address);
+	floor = e->overwritten;
+	e->overwritten = (fsha_version){ 0 };
 	services_unlock(s);
-	result = leader_publish(term, state, address, NULL, &version, &error);
+	result = leader_publish(term, state, address, floor.sequence ? &floor : NULL, &version,
+				&error);
 	if (result != FSHA_OK && result != FSHA_E_FENCED && result != FSHA_E_NOT_LEADER)
 		report(e, "publish_failed", &error);
 	if (result != FSHA_E_FENCED)
@@ -112,6 +116,31 @@ static void drop(struct fsha_election *e, struct term *term)
 	term_unref(term);
 }
 
+/*
+ * A record above ours although the epoch file names us: nobody who led wrote it. One of a later
+ * epoch could not be outdone, so it is taken away; of our own epoch, ours goes above it.
+ */
+static void clear_overwritten(struct fsha_election *e, struct term *term)
+{
+	struct fsha_services *s = e->services;
+	char file[NAME_SIZE];
+	fsha_version v;
+
+	services_lock(s);
+	v = e->overwritten;
+	if (v.epoch > term->epoch.number)
+		e->overwritten = (fsha_version){ 0 };
+	services_unlock(s);
+	if (v.epoch <= term->epoch.number)
+		return;
+	services_log(s, FSHA_LOG_WARNING, "foreign_leader_record", "election=%s epoch=%llu",
+		     e->component, (unsigned long long)v.epoch);
+	for (int gone = 0; gone < 2; gone++) {
+		name_format(e->component, &v, gone, file);
+		(void)term_discard(term, s->cluster.leaders_fd, file);
+	}
+}
+
 /* Once a lease a leader makes sure that the epoch file still names it. Returns when to look next.
  */
 static int64_t lead(struct fsha_election *e, struct term *term)
@@ -119,13 +148,14 @@ static int64_t lead(struct fsha_election *e, struct term *term)
 	struct fsha_services *s = e->services;
 	struct fsu_list list;
 	struct epoch now;
-	bool due;
+	bool first, due;
 	int r;
 
 	services_lock(s);
-	due = e->publish_due;
+	/* Being found comes first, but a record above ours may mean that we are fenced. */
+	first = e->publish_due && !e->overwritten.sequence;
 	services_unlock(s);
-	if (due)
+	if (first)
 		publish(e, term);
 	fsu_list_init(&list, services_fs(s));
 	r = epoch_read(&s->cluster, e->dir_fd, &list, &now);
@@ -134,9 +164,13 @@ static int64_t lead(struct fsha_election *e, struct term *term)
 		term_over(term, TERM_FENCED);
 		return 0;
 	}
+	if (r == 0)
+		clear_overwritten(e, term);
 	services_lock(s);
 	due = e->publish_due;
 	services_unlock(s);
+	if (r == 0 && due && !first)
+		publish(e, term);
 	return after(s, due || r < 0 ? lease_ns(s) / 50 : lease_ns(s));
 }
 
@@ -314,7 +348,8 @@ static int64_t step(struct fsha_election *e)
 			return FSU_FOREVER; /* the contender hears of it first; then we are poked */
 		resign(e, term);
 		/* Another may have it now: whoever resigns does not come back at once. */
-		return closing ? 0 : after(s, lease_ns(s) / 5);
+		e->stand_back_ns = after(s, lease_ns(s) / 5);
+		return 0;
 	}
 	if (term)
 		return lead(e, term);
@@ -326,6 +361,8 @@ static int64_t step(struct fsha_election *e)
 		return FSU_FOREVER; /* the heartbeat thread joins anew, and pokes */
 	if (e->stands_as != member)
 		show(e, member);
+	if (fsu_now_ns(services_fs(s)) < e->stand_back_ns)
+		return e->stand_back_ns;
 	return stand_by(e, member);
 }
 
@@ -333,16 +370,20 @@ void claimer_step(struct fsha_election *e)
 {
 	struct fsha_services *s = e->services;
 	int64_t due_ns = step(e);
+	bool last;
 
 	services_lock(s);
 	e->stepping = false;
 	/* A poke that came meanwhile counts. */
 	if (due_ns < e->due_ns)
 		e->due_ns = due_ns;
-	if (e->closed && !e->term && !e->calling)
+	last = e->abandoned && !e->term && !e->calling;
+	if (last)
 		election_unlist(e);
 	(void)pthread_cond_broadcast(&s->changed);
 	services_unlock(s);
+	if (last)
+		election_unref(e);
 }
 
 /* The election that is due first. Under the mutex. */

@@ -352,7 +352,7 @@ fsha_result fsha_election_close(fsha_election *e, fsha_error *reterr)
 	if (result == FSHA_OK)
 		election_unlist(e);
 	else
-		e->closed = true; /* the claimer unlists it when the last of it is done */
+		e->closed = e->abandoned = true; /* the claimer sees to the rest when it can */
 	services_unlock(s);
 	if (result == FSHA_OK)
 		election_unref(e);

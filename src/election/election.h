@@ -33,12 +33,16 @@ struct fsha_election {
 	struct fsu_uuid told_session;
 	bool calling;  /* a callback of it runs now */
 	bool stepping; /* the claimer works on it now */
-	bool closing, closed, resigning;
+	bool closing, resigning;
+	bool closed;    /* its owner hears no more of it */
+	bool abandoned; /* the owner gave up waiting: the claimer drops its reference */
 	bool confirmed;
 	bool publish_due; /* the leader record is missing or not what it should be */
 	char address[FSHA_ADDRESS_MAX + 1];
-	fsha_version published; /* the newest leader record of this term */
-	int64_t published_ns;   /* when it was known to be there */
+	fsha_version published;   /* the newest leader record of this term */
+	int64_t published_ns;     /* when it was known to be there */
+	fsha_version overwritten; /* a record that stands above ours; all zero: none */
+	int64_t stand_back_ns;    /* after a resignation others go first until then */
 	struct fsu_uuid
 		holder; /* whom the epoch file named at the last look; null: vacant or ourselves */
 	enum member_verdict holder_verdict;

@@ -18,7 +18,7 @@
 
 #include "fsutil/fsu_uuid.h"
 
-#define LEASE_MAGIC UINT64_C(0x3145534145534146) /* "FASEASE1" */
+#define LEASE_MAGIC UINT64_C(0x3153414548534646) /* tells a lease page from other memory */
 
 struct lease_page {
 	uint64_t magic;

@@ -132,6 +132,8 @@ static void correct(struct fsha_services *s, int64_t looked_ns)
 		if (entry && !entry->gone &&
 		    fsha_version_compare(&entry->version, &e->published) == 0)
 			continue;
+		if (entry && fsha_version_compare(&entry->version, &e->published) > 0)
+			e->overwritten = entry->version;
 		e->publish_due = true;
 		election_poke(e);
 	}

@@ -26,6 +26,7 @@ struct fsha_retriever {
 	struct pair delivered;
 	bool none_between; /* there was no leader between `delivered` and `current` */
 	bool calling, stopped;
+	bool abandoned; /* stopped while its listener ran: freed when that returns */
 	fsha_error error;
 	bool has_error;
 };
@@ -94,6 +95,15 @@ static void deliver(struct fsha_retriever *r, const struct pair *pair)
 	r->calling = false;
 }
 
+static void destroy(struct fsha_retriever *r)
+{
+	struct fsha_services *s = r->services;
+
+	fsu_release(services_fs(s), r->component);
+	fsu_release(services_fs(s), r);
+	services_unref(s);
+}
+
 static bool tell(struct task *task)
 {
 	struct fsha_retriever *r =
@@ -120,16 +130,13 @@ static bool tell(struct task *task)
 	} else {
 		return false;
 	}
+	if (r->abandoned) {
+		/* The executor itself holds a reference on the services, so this is not their last.
+		 */
+		destroy(r);
+		return false;
+	}
 	return true;
-}
-
-static void destroy(struct fsha_retriever *r)
-{
-	struct fsha_services *s = r->services;
-
-	fsu_release(services_fs(s), r->component);
-	fsu_release(services_fs(s), r);
-	services_unref(s);
 }
 
 fsha_result fsha_retriever_start(fsha_services *s, const char *name,
@@ -213,11 +220,9 @@ fsha_result fsha_retriever_stop(fsha_retriever *r, fsha_error *reterr)
 			break;
 		}
 	executor_cancel(s, &r->task);
+	r->abandoned = result != FSHA_OK;
 	services_unlock(s);
-	/* Still running: its memory must stay. A listener that never returns leaks one retriever.
-	 */
-	if (result == FSHA_OK)
-		destroy(r);
+	* / if (result == FSHA_OK) destroy(r);
 	return result;
 }
 

@@ -63,7 +63,7 @@ out:
 }
 
 static void clean_election(struct fsha_election *e, struct term *t, bool history_due,
-			   const char *former_end)
+			   const char *former_end, int64_t published_ns)
 {
 	struct fsha_services *s = e->services;
 
@@ -73,7 +73,9 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 			e->history_due = false;
 		services_unlock(s);
 	}
-	clean_leader_records(t);
+	/* Old records stay for a while, so that quick listings never miss an election. */
+	if (fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
+		clean_leader_records(t);
 	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
 }
 
@@ -89,6 +91,7 @@ static bool clean_elections(struct fsha_services *s)
 		struct term *t = NULL;
 		const char *former_end = e->former_end;
 		bool history_due = e->history_due;
+		int64_t published_ns = e->published_ns;
 
 		/* Not in the first moments of a term: nothing may keep a new leader from its work.
 		 */
@@ -98,7 +101,7 @@ static bool clean_elections(struct fsha_services *s)
 			atomic_fetch_add(&e->refs, 1);
 			services_unlock(s);
 			leads = true;
-			clean_election(e, t, history_due, former_end);
+			clean_election(e, t, history_due, former_end, published_ns);
 			term_unref(t);
 			services_lock(s);
 		}

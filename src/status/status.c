@@ -11,6 +11,7 @@
 #include "src/leader/leader.h"
 #include "src/member/member.h"
 #include "src/member/watch.h"
+#include "src/record/name.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
 #include "src/status/snapshot.h"
@@ -329,6 +330,25 @@ void fsha_status_destroy(fsha_cluster_status *status)
 	fsu_release(fs, snap);
 }
 
+/* The record may be replaced between the listing and the reading; an election without one has an
+ * empty history. */
+static fsha_result read_history(const struct cluster *c, int election_fd, const char *component,
+				struct history *ret_history, fsha_error *reterr)
+{
+	fsha_result result = FSHA_E_NOT_FOUND;
+	char file[NAME_SIZE] = "";
+
+	for (int i = 0; i < 10 && result == FSHA_E_NOT_FOUND; i++) {
+		result = history_read(c, election_fd, component, ret_history, file, reterr);
+		if (!file[0])
+			break;
+	}
+	if (result != FSHA_E_NOT_FOUND)
+		return result;
+	ret_history->count = 0;
+	return FSHA_OK;
+}
+
 fsha_result fsha_history_read(fsha_services *s, const char *election, fsha_term_history **ret_terms,
 			      size_t *ret_count, fsha_error *reterr)
 {
@@ -345,18 +365,19 @@ fsha_result fsha_history_read(fsha_services *s, const char *election, fsha_term_
 	if (result != FSHA_OK)
 		return result;
 	h = fsu_alloc(services_fs(s), sizeof(*h));
-	result =
-		h ? history_read(&s->cluster, fd, component, h, NULL, reterr) :
-		    error_os(reterr, -ENOMEM, "alloc", "cannot read the history of '%s'", election);
+	if (h)
+		result = read_history(&s->cluster, fd, component, h, reterr);
 	(void)fsu_close(services_fs(s), fd); /* a directory */
-	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND) {
+	if (!h)
+		return error_os(reterr, -ENOMEM, "alloc", "cannot read the history of '%s'",
+				election);
+	if (result != FSHA_OK) {
 		fsu_release(services_fs(s), h);
 		return result;
 	}
-	*ret_count = result == FSHA_OK ? h->count : 0;
+	*ret_count = h->count;
 	/* The terms move to the front, so that one fsha_free is enough. */
-	if (h && result == FSHA_OK)
-		memmove(h, h->terms, sizeof(h->terms));
+	memmove(h, h->terms, sizeof(h->terms));
 	*ret_terms = (fsha_term_history *)h;
 	return FSHA_OK;
 }
