@@ -221,7 +221,8 @@ fsha_result fsha_retriever_stop(fsha_retriever *r, fsha_error *reterr)
 		}
 	executor_cancel(s, &r->task);
 	r->abandoned = result != FSHA_OK;
-	* / if (result == FSHA_OK) destroy(r);
+	if (result == FSHA_OK)
+		destroy(r);
 	return result;
 }
 
