@@ -221,6 +221,7 @@ fsha_result fsha_retriever_stop(fsha_retriever *r, fsha_error *reterr)
 		}
 	executor_cancel(s, &r->task);
 	r->abandoned = result != FSHA_OK;
+	services_unlock(s);
 	if (result == FSHA_OK)
 		destroy(r);
 	return result;
