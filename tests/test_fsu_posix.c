@@ -1,0 +1,168 @@
+/*
+ * The real table: that it says what the kernel says, without errno, and waits as long as it was
+ * told to.
+ */
+#include "test_fsu.h"
+
+#include <sys/inotify.h>
+
+static void descriptors_are_closed_on_exec(void **state)
+{
+	struct fixture *x = *state;
+	int fds[3];
+
+	fds[0] = fsu_openat(&fsu_posix, x->fd, "f", O_RDWR | O_CREAT, 0600);
+	fds[1] = fsu_openat(&fsu_posix, x->fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	fds[2] = fsu_notify_open(&fsu_posix);
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(fds[i] >= 0);
+		assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
+		assert_int_equal(fsu_close(&fsu_posix, fds[i]), 0);
+	}
+}
+
+static void errors_are_negative_errnos(void **state)
+{
+	struct fixture *x = *state;
+	struct statx st;
+
+	assert_int_equal(fsu_openat(&fsu_posix, x->fd, "none", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(fsu_close(&fsu_posix, -1), -EBADF);
+	assert_int_equal(fsu_fsync(&fsu_posix, -1), -EBADF);
+	assert_int_equal(fsu_renameat(&fsu_posix, x->fd, "none", x->fd, "b"), -ENOENT);
+	assert_int_equal(fsu_unlinkat(&fsu_posix, x->fd, "none", 0), -ENOENT);
+	assert_int_equal(fsu_mkdirat(&fsu_posix, x->fd, ".", 0700), -EEXIST);
+	assert_int_equal(fsu_statx(&fsu_posix, x->fd, "none", 0, STATX_TYPE, &st), -ENOENT);
+	assert_int_equal(fsu_rewind(&fsu_posix, -1), -EBADF);
+}
+
+static void a_directory_can_be_listed_twice(void **state)
+{
+	struct fixture *x = *state;
+	char buf[1024];
+	ssize_t first, second;
+	int fd = fsu_openat(&fsu_posix, x->fd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	first = fsu_getdents(&fsu_posix, fd, buf, sizeof(buf));
+	assert_true(first > 0);
+	assert_int_equal(fsu_getdents(&fsu_posix, fd, buf, sizeof(buf)), 0);
+	assert_int_equal(fsu_rewind(&fsu_posix, fd), 0);
+	second = fsu_getdents(&fsu_posix, fd, buf, sizeof(buf));
+	assert_int_equal(first, second);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+}
+
+static void a_wait_ends_at_its_deadline(void **state)
+{
+	int64_t start_ns = fsu_now_ns(&fsu_posix);
+
+	(void)state;
+	assert_int_equal(fsu_wait(&fsu_posix, NULL, 0, start_ns + 2 * FSU_NS_PER_MS), 0);
+	assert_true(fsu_now_ns(&fsu_posix) - start_ns >= 2 * FSU_NS_PER_MS);
+}
+
+static void a_deadline_in_the_past_is_only_a_look(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(fsu_wait(&fsu_posix, fds, 1, 0), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(fsu_wait(&fsu_posix, fds, 1, 0), 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_wait_tells_which_descriptors_are_readable(void **state)
+{
+	int a[2], b[2];
+	int watched[3];
+
+	(void)state;
+	assert_int_equal(pipe2(a, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(b, O_CLOEXEC), 0);
+	watched[0] = a[0];
+	watched[1] = -1;
+	watched[2] = b[0];
+	assert_int_equal(write(b[1], "x", 1), 1);
+	assert_int_equal(fsu_wait(&fsu_posix, watched, 3, FSU_FOREVER), 1 << 2);
+	assert_int_equal(write(a[1], "x", 1), 1);
+	assert_int_equal(fsu_wait(&fsu_posix, watched, 3, FSU_FOREVER), 1 | 1 << 2);
+	close(a[0]);
+	close(a[1]);
+	close(b[0]);
+	close(b[1]);
+}
+
+static void a_change_of_a_directory_makes_its_notification_readable(void **state)
+{
+	struct fixture *x = *state;
+	int fd = fsu_notify_open(&fsu_posix);
+
+	assert_int_equal(mkdirat(x->fd, "sub", 0700), 0);
+	assert_true(fsu_notify_add(&fsu_posix, fd, x->fd, "sub", IN_CREATE) >= 0);
+	assert_int_equal(fsu_notify_drain(&fsu_posix, fd), 0);
+	put(x, "sub/f", "", 0);
+	assert_int_equal(fsu_wait(&fsu_posix, &fd, 1, FSU_FOREVER), 1);
+	assert_true(fsu_notify_drain(&fsu_posix, fd) > 0);
+	assert_int_equal(fsu_notify_drain(&fsu_posix, fd), 0);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+}
+
+static void a_name_that_is_not_there_cannot_be_watched(void **state)
+{
+	struct fixture *x = *state;
+	char name[5000];
+	int fd = fsu_notify_open(&fsu_posix);
+
+	assert_int_equal(fsu_notify_add(&fsu_posix, fd, x->fd, "none", IN_CREATE), -ENOENT);
+	memset(name, 'a', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(fsu_notify_add(&fsu_posix, fd, x->fd, name, IN_CREATE), -ENAMETOOLONG);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+}
+
+static void memory_is_zeroed_and_none_is_never_null(void **state)
+{
+	unsigned char *p = fsu_alloc(&fsu_posix, 100);
+	void *none = fsu_alloc(&fsu_posix, 0);
+
+	(void)state;
+	assert_non_null(p);
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(p[i], 0);
+	assert_non_null(none);
+	p[99] = 9;
+	p = fsu_resize(&fsu_posix, p, 200);
+	assert_int_equal(p[99], 9);
+	fsu_release(&fsu_posix, p);
+	fsu_release(&fsu_posix, none);
+}
+
+static void mountinfo_is_cut_off_at_the_size_of_the_buffer(void **state)
+{
+	char buf[65536];
+
+	(void)state;
+	assert_true(fsu_mountinfo(&fsu_posix, buf, sizeof(buf)) > 20);
+	assert_int_equal(fsu_mountinfo(&fsu_posix, buf, 10), 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test_in_directory(descriptors_are_closed_on_exec),
+		test_in_directory(errors_are_negative_errnos),
+		test_in_directory(a_directory_can_be_listed_twice),
+		cmocka_unit_test(a_wait_ends_at_its_deadline),
+		cmocka_unit_test(a_deadline_in_the_past_is_only_a_look),
+		cmocka_unit_test(a_wait_tells_which_descriptors_are_readable),
+		test_in_directory(a_change_of_a_directory_makes_its_notification_readable),
+		test_in_directory(a_name_that_is_not_there_cannot_be_watched),
+		cmocka_unit_test(memory_is_zeroed_and_none_is_never_null),
+		cmocka_unit_test(mountinfo_is_cut_off_at_the_size_of_the_buffer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
