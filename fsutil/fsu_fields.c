@@ -149,7 +149,7 @@ void fsu_get_text(struct fsu_reader *r, char *text, size_t size)
 		r->error = -EBADMSG;
 		len = 0;
 	}
-	if (len > 0)
+	if (at && len > 0)
 		memcpy(text, at, len);
 	text[len] = '\0';
 }

@@ -96,8 +96,10 @@ static void unescape(const char *text, char *out, size_t size)
 		bool octal = p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' &&
 			     p[2] <= '7' && p[3] >= '0' && p[3] <= '7';
 
-		out[n++] =
-			octal ? (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0')) : *p;
+		if (octal)
+			out[n++] = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+		else
+			out[n++] = *p;
 		p += octal ? 3 : 0;
 	}
 	out[n] = '\0';

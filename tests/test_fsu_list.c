@@ -65,7 +65,7 @@ static void a_listing_of_many_names_is_whole(void **state)
 	assert_true(x->f.count[GETDENTS] > 3);
 	assert_int_equal(list.count, NAMES);
 	for (size_t i = 0; i < list.count; i++) {
-		unsigned n = (unsigned)atoi(fsu_list_name(&list, i) + 30);
+		unsigned n = (unsigned)strtoul(fsu_list_name(&list, i) + 30, NULL, 10);
 
 		assert_true(n < NAMES);
 		assert_false(seen[n]);

@@ -191,7 +191,7 @@ static void a_child_that_lives_on_does_not_keep_the_lock(void **state)
 		close(life[1]);
 		if (write(born[1], "x", 1) != 1)
 			_exit(2);
-		_exit(read(life[0], &byte, 1) != 0); /* until the parent is through */
+		_exit(read(life[0], &byte, 1) == 0 ? 0 : 1); /* until the parent is through */
 	}
 	assert_int_equal(read(born[0], &byte, 1), 1);
 	fsu_lock_release(&x->f.fs, &lock);
@@ -258,7 +258,7 @@ static int forking_openat(void *ctx, int dirfd, const char *path, int flags, mod
 
 	if (first && fork() == 0) {
 		close(life[1]);
-		_exit(read(life[0], &byte, 1) != 0);
+		_exit(read(life[0], &byte, 1) == 0 ? 0 : 1);
 	}
 	return fd;
 }

@@ -40,20 +40,14 @@ static void done(struct publishing *g)
 	assert_int_equal(g->x->f.open_fds, 0);
 }
 
-static struct fsu_published publish(struct publishing *g)
+static void publish(struct publishing *g, struct fsu_published *ret_published)
 {
-	struct fsu_published out;
-
-	fsu_publish(&g->x->f.fs, &g->p, &out);
-	return out;
+	fsu_publish(&g->x->f.fs, &g->p, ret_published);
 }
 
-static struct fsu_published settle(struct publishing *g)
+static void settle(struct publishing *g, struct fsu_published *ret_published)
 {
-	struct fsu_published out;
-
-	fsu_publish_settle(&g->x->f.fs, &g->p, &out);
-	return out;
+	fsu_publish_settle(&g->x->f.fs, &g->p, ret_published);
 }
 
 static void a_published_file_is_there_and_its_directory_synced(void **state)
@@ -64,7 +58,7 @@ static void a_published_file_is_there_and_its_directory_synced(void **state)
 
 	stage(&g, *state);
 	syncs = g.x->f.count[FSYNC];
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_DONE);
 	assert_int_equal(out.os_errno, 0);
 	assert_true(exists(g.x, NAME));
@@ -83,7 +77,7 @@ static void a_rename_that_was_not_done_is_not_done_for_good(void **state)
 		struct fsu_published out;
 
 		faulty_arm(&g.x->f, RENAMEAT, 0, errors[i], NOT_DONE);
-		out = publish(&g);
+		publish(&g, &out);
 		assert_int_equal(out.outcome, FSU_NOT_DONE);
 		assert_int_equal(out.os_errno, errors[i]);
 		assert_string_equal(out.op, "rename");
@@ -105,7 +99,7 @@ static void a_rename_whose_reply_was_lost_is_done(void **state)
 		struct fsu_published out;
 
 		faulty_arm(&g.x->f, RENAMEAT, 0, errors[i], DONE);
-		out = publish(&g);
+		publish(&g, &out);
 		assert_int_equal(out.outcome, FSU_DONE);
 		assert_true(exists(g.x, NAME));
 		assert_int_equal(renameat(g.x->fd, NAME, g.x->fd, STAGED), 0);
@@ -120,12 +114,12 @@ static void a_directory_that_cannot_be_synced_leaves_it_in_doubt(void **state)
 
 	stage(&g, *state);
 	faulty_arm(&g.x->f, FSYNC, 0, EIO, NOT_DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	assert_int_equal(out.os_errno, EIO);
 	assert_string_equal(out.op, "fsync");
 	assert_false(out.fenced);
-	out = settle(&g);
+	settle(&g, &out);
 	assert_int_equal(out.outcome, FSU_DONE);
 	done(&g);
 }
@@ -138,7 +132,7 @@ static void without_its_tenure_it_is_fenced_and_in_doubt(void **state)
 	stage(&g, *state);
 	assert_int_equal(unlinkat(g.x->fd, STAGED, 0), 0);
 	assert_int_equal(unlinkat(g.x->fd, "tenure-1", AT_REMOVEDIR), 0);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_true(out.fenced);
 	assert_true(out.sent);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
@@ -153,7 +147,7 @@ static void a_staged_file_that_is_gone_from_its_tenure_leaves_it_in_doubt(void *
 
 	stage(&g, *state);
 	assert_int_equal(unlinkat(g.x->fd, STAGED, 0), 0);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	assert_false(out.fenced);
 	done(&g);
@@ -175,10 +169,10 @@ static void an_unlink_that_failed_is_in_doubt_until_one_works(void **state)
 	stage(&g, *state);
 	g.x->f.ops.renameat = failing_renameat;
 	faulty_arm(&g.x->f, UNLINKAT, 0, EIO, NOT_DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	assert_false(out.fenced);
-	out = settle(&g);
+	settle(&g, &out);
 	assert_int_equal(out.outcome, FSU_NOT_DONE);
 	assert_int_equal(out.os_errno, ECANCELED);
 	done(&g);
@@ -192,9 +186,9 @@ static void an_unlink_that_failed_but_was_done_stays_in_doubt(void **state)
 	stage(&g, *state);
 	g.x->f.ops.renameat = failing_renameat;
 	faulty_arm(&g.x->f, UNLINKAT, 0, EIO, DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
-	out = settle(&g);
+	settle(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	assert_int_equal(out.os_errno, ENOENT);
 	assert_string_equal(out.op, "unlink");
@@ -209,7 +203,7 @@ static void an_interrupted_unlink_is_tried_again(void **state)
 	stage(&g, *state);
 	g.x->f.ops.renameat = failing_renameat;
 	faulty_arm(&g.x->f, UNLINKAT, 0, EINTR, NOT_DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_NOT_DONE);
 	assert_false(exists(g.x, STAGED));
 	done(&g);
@@ -223,7 +217,7 @@ static void an_interrupted_unlink_that_was_done_proves_nothing(void **state)
 	stage(&g, *state);
 	g.x->f.ops.renameat = failing_renameat;
 	faulty_arm(&g.x->f, UNLINKAT, 0, EINTR, DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	done(&g);
 }
@@ -245,7 +239,7 @@ static void a_rename_that_arrives_while_we_look_is_done(void **state)
 	stage(&g, *state);
 	g.x->f.ops.renameat = failing_renameat;
 	g.x->f.ops.unlinkat = late_unlinkat;
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_DONE);
 	assert_true(exists(g.x, NAME));
 	done(&g);
@@ -265,7 +259,7 @@ static void without_listings_a_name_that_is_found_is_done(void **state)
 	stage(&g, *state);
 	g.x->f.ops.getdents = failing_getdents;
 	faulty_arm(&g.x->f, RENAMEAT, 0, EIO, DONE);
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_DONE);
 	done(&g);
 }
@@ -279,7 +273,7 @@ static void without_listings_nobody_is_said_to_be_fenced(void **state)
 	assert_int_equal(unlinkat(g.x->fd, STAGED, 0), 0);
 	assert_int_equal(unlinkat(g.x->fd, "tenure-1", AT_REMOVEDIR), 0);
 	g.x->f.ops.getdents = failing_getdents;
-	out = publish(&g);
+	publish(&g, &out);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	assert_false(out.fenced);
 	done(&g);
@@ -306,7 +300,7 @@ static void a_busy_election_does_not_hide_that_it_is_fenced(void **state)
 	assert_int_equal(unlinkat(g.x->fd, "tenure-1", AT_REMOVEDIR), 0);
 	g.x->f.while_waiting = keep_busy;
 	g.x->f.after_getdents = keep_busy;
-	out = publish(&g);
+	publish(&g, &out);
 	assert_true(out.fenced);
 	assert_int_equal(out.outcome, FSU_IN_DOUBT);
 	done(&g);
@@ -320,7 +314,7 @@ static void settling_never_renames(void **state)
 
 	stage(&g, *state);
 	renames = g.x->f.count[RENAMEAT];
-	out = settle(&g);
+	settle(&g, &out);
 	assert_int_equal(out.outcome, FSU_NOT_DONE);
 	assert_int_equal(g.x->f.count[RENAMEAT], renames);
 	assert_false(exists(g.x, NAME));
