@@ -18,7 +18,7 @@ void name_format(const char *key, const fsha_version *version, bool gone, char *
 
 bool name_parse(const char *file_name, struct name *ret_name)
 {
-	const char *tilde = strrchr(file_name, '~');
+	const char *tilde = strchr(file_name, '~'); /* no key has one */
 	char text[FSHA_VERSION_TEXT];
 	struct name name;
 	size_t rest;
