@@ -20,6 +20,16 @@ bool fsu_stamp_equal(const struct fsu_stamp *a, const struct fsu_stamp *b)
 	       a->device == b->device && a->size == b->size && a->links == b->links;
 }
 
+int64_t fsu_stamp_step_ns(const struct fsu_stamp *stamp)
+{
+	/* By chance, too, once in many millions of times; then a listing is believed a little
+	 * later. */
+	bool whole_seconds =
+		stamp->mtime_ns % FSU_NS_PER_S == 0 && stamp->ctime_ns % FSU_NS_PER_S == 0;
+
+	return whole_seconds ? FSU_CLOCK_STEP_COARSE_NS : FSU_CLOCK_STEP_NS;
+}
+
 static int64_t to_ns(const struct statx_timestamp *t)
 {
 	return t->tv_sec * FSU_NS_PER_S + t->tv_nsec;
@@ -167,12 +177,13 @@ static bool is_stable(const struct fsu_list *list, const struct fsu_stamp *after
 		      int64_t begun_wall_ns, bool local)
 {
 	int64_t newest = after->mtime_ns > after->ctime_ns ? after->mtime_ns : after->ctime_ns;
+	int64_t step_ns = fsu_stamp_step_ns(after);
 
 	if (!fsu_stamp_equal(&list->stamp, after))
 		return false;
-	if (local && begun_wall_ns - newest >= FSU_CLOCK_STEP_NS)
+	if (local && begun_wall_ns - newest >= step_ns)
 		return true;
-	return begun_ns - list->stamp_since_ns >= FSU_CLOCK_STEP_NS;
+	return begun_ns - list->stamp_since_ns >= step_ns;
 }
 
 static void see_stamp(struct fsu_list *list, const struct fsu_stamp *stamp)
@@ -252,7 +263,7 @@ int fsu_list_read(struct fsu_list *list, int dirfd, const char *path, bool local
 		if (r < 0 || list->stable)
 			return r;
 		now_ns = fsu_now_ns(list->fs);
-		again_ns = list->stamp_since_ns + FSU_CLOCK_STEP_NS;
+		again_ns = list->stamp_since_ns + fsu_stamp_step_ns(&list->stamp);
 		if (again_ns <=
 		    now_ns) /* a slow pass: what is seen now is old enough for the next */
 			again_ns = now_ns + 1;

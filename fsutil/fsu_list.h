@@ -13,6 +13,8 @@
 
 /* Directory times may be no finer than this. 10 ms: the coarsest tick of Linux (HZ=100). */
 #define FSU_CLOCK_STEP_NS (10 * FSU_NS_PER_MS)
+/* And where they hold whole seconds: ext4 with small inodes, or a server that exports one. */
+#define FSU_CLOCK_STEP_COARSE_NS FSU_NS_PER_S
 /* Most entries that a directory may have before a listing is refused with -E2BIG. */
 #define FSU_LIST_MAX (4u << 20)
 
@@ -26,6 +28,8 @@ struct fsu_stamp {
 	uint32_t links;
 };
 bool fsu_stamp_equal(const struct fsu_stamp *a, const struct fsu_stamp *b);
+/* For how long after this stamp was made another change may get the same one. */
+int64_t fsu_stamp_step_ns(const struct fsu_stamp *stamp);
 /* statx(FORCE_SYNC) of a directory. `path` "" means dirfd itself. */
 int fsu_stamp_read(const struct fsu *fs, int dirfd, const char *path, struct fsu_stamp *ret_stamp);
 
@@ -52,8 +56,8 @@ void fsu_list_done(struct fsu_list *list);
 /*
  * One pass: revalidate, open or rewind, list, stamp again. stable = the stamps before and after are
  * equal and older than a clock step as far as can be known: this list object saw the same stamp at
- * least FSU_CLOCK_STEP_NS of now_ns() before the pass began, or the directory's times are at least
- * a step behind wall_ns() and `local` says that the two clocks are the same host's. `path` is
+ * least a clock step of now_ns() before the pass began, or the directory's times are at least a
+ * step behind wall_ns() and `local` says that the two clocks are the same host's. `path` is
  * relative to dirfd and is opened anew (O_DIRECTORY|O_NOFOLLOW); "" lists dirfd itself (opened as
  * ".").  -ENOENT, -ESTALE, -ENOTDIR, ... as the calls say.
  */

@@ -65,6 +65,7 @@ int fsu_watch_look(struct fsu_watch *w)
 	int64_t begun_ns = fsu_now_ns(w->fs);
 	struct fsu_stamp stamp;
 	bool changed, fresh;
+	int64_t step_ns;
 	int events = 0;
 	int r;
 
@@ -92,11 +93,12 @@ int fsu_watch_look(struct fsu_watch *w)
 	 * enough.
 	 */
 	fresh = !w->settled;
-	if (begun_ns - w->stamp_since_ns >= FSU_CLOCK_STEP_NS)
+	step_ns = fsu_stamp_step_ns(&w->stamp);
+	if (begun_ns - w->stamp_since_ns >= step_ns)
 		w->settled = true;
 	adapt(w, changed || events > 0);
 	w->next_ns = fsu_now_ns(w->fs) + (w->notify_fd >= 0 ? w->poll_max_ns : w->poll_ns);
-	if (!w->settled && w->next_ns > w->stamp_since_ns + FSU_CLOCK_STEP_NS)
-		w->next_ns = w->stamp_since_ns + FSU_CLOCK_STEP_NS;
+	if (!w->settled && w->next_ns > w->stamp_since_ns + step_ns)
+		w->next_ns = w->stamp_since_ns + step_ns;
 	return changed || fresh || events > 0;
 }

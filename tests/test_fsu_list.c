@@ -189,6 +189,37 @@ static void a_local_directory_with_fresh_times_is_not(void **state)
 	fsu_list_done(&list);
 }
 
+/* As an ext4 with small inodes stores them. */
+static int coarse_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
+			struct statx *ret_stat)
+{
+	int r = faulty_statx(ctx, dirfd, path, flags, mask, ret_stat);
+
+	ret_stat->stx_mtime.tv_nsec = ret_stat->stx_ctime.tv_nsec = 0;
+	return r;
+}
+
+static void times_in_whole_seconds_are_not_believed_for_a_second(void **state)
+{
+	struct fixture *x = *state;
+	struct fsu_stamp stamp;
+	struct fsu_list list;
+
+	x->f.ops.statx = coarse_statx;
+	assert_int_equal(fsu_stamp_read(&x->f.fs, x->fd, "", &stamp), 0);
+	x->f.wall_ns = stamp.ctime_ns + FSU_NS_PER_S - 1;
+	fsu_list_init(&list, &x->f.fs);
+	assert_int_equal(fsu_list_pass(&list, x->fd, "", true), 0);
+	assert_false(list.stable);
+	x->f.wall_ns++;
+	assert_int_equal(fsu_list_pass(&list, x->fd, "", true), 0);
+	assert_true(list.stable);
+	x->f.now_ns += FSU_NS_PER_S - 1;
+	assert_int_equal(fsu_list_pass(&list, x->fd, "", false), 0);
+	assert_false(list.stable);
+	fsu_list_done(&list);
+}
+
 static void a_change_during_the_listing_makes_it_unstable(void **state)
 {
 	struct fixture *x = *state;
@@ -352,6 +383,7 @@ int main(void)
 		test_in_directory(a_change_between_passes_starts_the_clock_step_anew),
 		test_in_directory(a_local_directory_with_old_times_is_stable_at_once),
 		test_in_directory(a_local_directory_with_fresh_times_is_not),
+		test_in_directory(times_in_whole_seconds_are_not_believed_for_a_second),
 		test_in_directory(a_change_during_the_listing_makes_it_unstable),
 		test_in_directory(reading_waits_out_a_clock_step),
 		test_in_directory(reading_gives_up_at_its_limit),

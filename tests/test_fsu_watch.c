@@ -78,7 +78,7 @@ static void watched_init(struct watched *d)
 	d->f.ops.notify_add = watched_notify_add;
 	d->f.ops.notify_drain = watched_notify_drain;
 	d->f.fs.ctx = d;
-	d->mtime_ns = 1000 * FSU_NS_PER_S;
+	d->mtime_ns = 1000 * FSU_NS_PER_S + FSU_NS_PER_S / 2;
 }
 
 /* Look when the poller says so. */
@@ -126,6 +126,24 @@ static void a_fresh_change_is_looked_at_again_after_a_clock_step(void **state)
 	d.f.now_ns = w.next_ns;
 	assert_int_equal(fsu_watch_look(&w), 1); /* a second change may hide behind the first */
 	assert_int_equal(look_in_time(&d, &w), 0);
+	assert_int_equal(look_in_time(&d, &w), 0);
+	fsu_watch_done(&w);
+}
+
+static void times_in_whole_seconds_are_not_trusted_for_a_second(void **state)
+{
+	struct watched d;
+	struct fsu_watch w;
+	int64_t start_ns;
+
+	(void)state;
+	watched_init(&d);
+	d.mtime_ns = 1000 * FSU_NS_PER_S;
+	start_ns = d.f.now_ns;
+	assert_int_equal(fsu_watch_init(&w, &d.f.fs, 5, false, MIN_NS, MAX_NS), 0);
+	do
+		assert_int_equal(look_in_time(&d, &w), 1);
+	while (d.f.now_ns < start_ns + FSU_NS_PER_S);
 	assert_int_equal(look_in_time(&d, &w), 0);
 	fsu_watch_done(&w);
 }
@@ -260,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_look_says_changed),
 		cmocka_unit_test(a_fresh_change_is_looked_at_again_after_a_clock_step),
+		cmocka_unit_test(times_in_whole_seconds_are_not_trusted_for_a_second),
 		cmocka_unit_test(a_change_is_seen_at_the_next_look),
 		cmocka_unit_test(it_is_fast_after_a_change_and_slower_when_quiet),
 		cmocka_unit_test(after_an_error_the_next_look_says_changed),
