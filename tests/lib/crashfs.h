@@ -1,18 +1,19 @@
 /*
- * The crash filesystem: a whole shared directory in memory behind the system-call table, with what a
- * power cut, a network filesystem and a broken disk do to it.
+ * The crash filesystem: a whole shared directory in memory behind the system-call table, with what
+ * a power cut, a network filesystem and a broken disk do to it.
  *
- * Durable and volatile state: every inode has durable and volatile content, every directory a durable and
- * a volatile set of entries with a journal of unsynced operations (add, remove; a rename is one operation
- * on two directories). fsync of a file makes its content durable; fsync of a directory makes its own
- * pending operations durable. A crash keeps any subset of the unsynced directory operations (the
- * remove half and the add half of one rename may be split only when `split_renames` is set) and, for each
- * unsynced file content, none, all, half or zeros of it.
+ * Durable and volatile state: every inode has durable and volatile content, every directory a
+ * durable and a volatile set of entries with a journal of unsynced operations (add, remove; a
+ * rename is one operation on two directories). fsync of a file makes its content durable; fsync of
+ * a directory makes its own pending operations durable. A crash keeps any subset of the unsynced
+ * directory operations (the remove half and the add half of one rename may be split only when
+ * `split_renames` is set) and, for each unsynced file content, none, all, half or zeros of it.
  *
- * Clients: each has its own struct fsu, descriptors, and caches as NFS has them: attributes, data, positive
- * and negative lookups, listings. Caches live for `cache_ns` of the simulated time; statx with
- * AT_STATX_FORCE_SYNC of a directory drops what is cached below it when the directory has changed (compare its
- * change counter), open() of an existing name revalidates (close-to-open). cache_ns 0: a local filesystem.
+ * Clients: each has its own struct fsu, descriptors, and caches as NFS has them: attributes, data,
+ * positive and negative lookups, listings. Caches live for `cache_ns` of the simulated time; statx
+ * with AT_STATX_FORCE_SYNC of a directory drops what is cached below it when the directory has
+ * changed (compare its change counter), open() of an existing name revalidates (close-to-open).
+ * cache_ns 0: a local filesystem.
  */
 #ifndef TESTS_CRASHFS_H
 #define TESTS_CRASHFS_H
@@ -24,51 +25,72 @@
 #include "fsutil/fsu_ops.h"
 
 #define CRASHFS_CLIENTS 4
+/* How many calls crashfs_log tells of. */
+#define CRASHFS_LOG 64
 
 struct crashfs;
 
 struct crashfs_options {
 	uint64_t seed;
-	int64_t cache_ns;       /* 0: no caches, one kernel: "local" */
-	int64_t time_step_ns;   /* granularity of directory times; 0: exact */
+	int64_t cache_ns;     /* 0: no caches, one kernel: "local" */
+	int64_t time_step_ns; /* granularity of directory times; 0: exact */
 	bool split_renames;
-	int statfs_type;        /* f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0, else NFS_SUPER_MAGIC */
+	int statfs_type; /* f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0,
+			    else NFS_SUPER_MAGIC */
 };
 
 /* A filesystem with an empty root directory. Aborts the test on lack of real memory. */
 struct crashfs *crashfs_create(const struct crashfs_options *options);
 void crashfs_destroy(struct crashfs *c);
 
-/* The table of client 0 .. CRASHFS_CLIENTS-1. AT_FDCWD and "/" are the root: absolute paths start there. */
+/* The table of client 0 .. CRASHFS_CLIENTS-1. AT_FDCWD and "/" are the root: absolute paths start
+ * there. */
 const struct fsu *crashfs_client(struct crashfs *c, unsigned client);
 
 /* ---- Faults: any one call, any way of failing. ---- */
 
 enum crashfs_call {
-	CRASHFS_OPENAT, CRASHFS_CLOSE, CRASHFS_PREAD, CRASHFS_WRITE, CRASHFS_FSYNC, CRASHFS_RENAMEAT,
-	CRASHFS_UNLINKAT, CRASHFS_MKDIRAT, CRASHFS_STATX, CRASHFS_GETDENTS, CRASHFS_REWIND, CRASHFS_LOCK,
-	CRASHFS_FSTATFS, CRASHFS_MOUNTINFO, CRASHFS_MOUNTSTATS, CRASHFS_NOTIFY, CRASHFS_RANDOM, CRASHFS_ALLOC,
+	CRASHFS_OPENAT,
+	CRASHFS_CLOSE,
+	CRASHFS_PREAD,
+	CRASHFS_WRITE,
+	CRASHFS_FSYNC,
+	CRASHFS_RENAMEAT,
+	CRASHFS_UNLINKAT,
+	CRASHFS_MKDIRAT,
+	CRASHFS_STATX,
+	CRASHFS_GETDENTS,
+	CRASHFS_REWIND,
+	CRASHFS_LOCK,
+	CRASHFS_FSTATFS,
+	CRASHFS_MOUNTINFO,
+	CRASHFS_MOUNTSTATS,
+	CRASHFS_NOTIFY,
+	CRASHFS_RANDOM,
+	CRASHFS_ALLOC,
 	CRASHFS_CALLS
 };
 const char *crashfs_call_name(enum crashfs_call call);
 
 enum crashfs_mode {
-	CRASHFS_NOT_DONE,   /* the error is returned, nothing happened */
-	CRASHFS_DONE,       /* it happened, and the error is returned all the same (a lost reply) */
-	CRASHFS_SHORT,      /* half of a read or write; for other calls as CRASHFS_NOT_DONE */
-	CRASHFS_CRASH,      /* power cut before the call: from now on every call of every client gives -EIO until crashfs_recover */
+	CRASHFS_NOT_DONE, /* the error is returned, nothing happened */
+	CRASHFS_DONE,     /* it happened, and the error is returned all the same (a lost reply) */
+	CRASHFS_SHORT,    /* half of a read or write; for other calls as CRASHFS_NOT_DONE */
+	CRASHFS_CRASH,    /* power cut before the call: from now on every call of every client gives
+			     -EIO until crashfs_recover */
 };
 
 /*
- * What happens to call number `at` of `client` (counting from 0 since crashfs_count_reset; all calls of the table count
- * except clocks, wait, release). `calls_mask` (bits 1u << enum crashfs_call; 0: all) restricts which calls are counted.
- * `repeat`: also all later ones. At most two faults are armed at a time (pairs of faults).
+ * What happens to call number `at` of `client` (counting from 0 since crashfs_count_reset; all
+ * calls of the table count except clocks, wait, release). `calls_mask` (bits 1u << enum
+ * crashfs_call; 0: all) restricts which calls are counted. `repeat`: also all later ones. At most
+ * two faults are armed at a time (pairs of faults).
  */
 struct crashfs_fault {
 	unsigned client;
 	uint64_t at;
 	uint32_t calls_mask;
-	int error;              /* positive errno */
+	int error; /* positive errno */
 	enum crashfs_mode mode;
 	bool repeat;
 };
@@ -77,26 +99,34 @@ void crashfs_fault_clear(struct crashfs *c);
 /* How many faults have fired since the last clear. */
 unsigned crashfs_faults_fired(const struct crashfs *c);
 void crashfs_count_reset(struct crashfs *c);
-/* Calls of `client` counted since the reset, and the kind and path of number `at` (for messages). */
+/* Calls of `client` counted since the reset. */
 uint64_t crashfs_count(const struct crashfs *c, unsigned client);
+/* The kind of call number `at` of `client`, and whether it could change anything on disk. False: no
+ * such call. */
+bool crashfs_call_at(const struct crashfs *c, unsigned client, uint64_t at,
+		     enum crashfs_call *ret_call, bool *ret_changes);
 /* The last CRASHFS_LOG calls as text, one a line, for the message of a failed test. */
 const char *crashfs_log(struct crashfs *c);
 
 /* ---- Hooks: run something else between two calls (a rival, a stop of the process). ---- */
-typedef void crashfs_hook(void *hook_ctx, enum crashfs_call call, const char *path, unsigned client);
-/* Called before every counted call; calls made from inside the hook do not call it again. NULL: none. */
+typedef void crashfs_hook(void *hook_ctx, enum crashfs_call call, const char *path,
+			  unsigned client);
+/* Called before every counted call; calls made from inside the hook do not call it again. NULL:
+ * none. */
 void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx);
 
 /* ---- Crashes ---- */
 
-/* Which of the legal states the power cut left. Choices are read from a stream of 64-bit numbers drawn from `seed`. */
+/* Which of the legal states the power cut left. Choices are read from a stream of 64-bit numbers
+ * drawn from `seed`. */
 void crashfs_crash(struct crashfs *c, uint64_t seed);
 /* All unsynced operations lost / all kept. */
 void crashfs_crash_losing_all(struct crashfs *c);
 void crashfs_crash_keeping_all(struct crashfs *c);
 /* After any crash: descriptors and locks of all clients are gone, calls work again. */
 void crashfs_recover(struct crashfs *c);
-/* One client dies: its descriptors and locks are gone, what it wrote stays volatile as it is (kill -9). */
+/* One client dies: its descriptors and locks are gone, what it wrote stays volatile as it is (kill
+ * -9). */
 void crashfs_kill_client(struct crashfs *c, unsigned client);
 /* A deep copy in the present state, to explore several futures; faults and hooks are not copied. */
 struct crashfs *crashfs_fork(const struct crashfs *c);
@@ -106,12 +136,13 @@ void crashfs_advance(struct crashfs *c, int64_t ns);
 
 /* ---- Looking, and damaging (as the server sees it: no client, no cache, not counted). ---- */
 bool crashfs_exists(const struct crashfs *c, const char *path);
-/* Names of a directory, sorted, separated by '\n'; "" when empty; NULL when it is no directory. Owned by `c`, valid till the next call. */
+/* Names of a directory, sorted, separated by '\n'; "" when empty; NULL when it is no directory.
+ * Owned by `c`, valid till the next call. */
 const char *crashfs_ls(struct crashfs *c, const char *path);
 /* Content of a file; NULL when there is none. Owned by `c`. */
 const uint8_t *crashfs_cat(struct crashfs *c, const char *path, size_t *ret_len);
 void crashfs_put(struct crashfs *c, const char *path, const void *data, size_t len);
-void crashfs_rm(struct crashfs *c, const char *path);     /* recursive */
+void crashfs_rm(struct crashfs *c, const char *path); /* recursive */
 void crashfs_mkfifo(struct crashfs *c, const char *path);
 void crashfs_symlink(struct crashfs *c, const char *path, const char *target);
 /* Open descriptors of a client: 0 at the end of every test. */

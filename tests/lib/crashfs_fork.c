@@ -1,0 +1,235 @@
+/* The whole: made, copied, taken down. */
+#include "tests/lib/crashfs_internal.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cfs_die(struct crashfs *c, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)fprintf(stderr, "crashfs: ");
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fprintf(stderr, "\n%s", crashfs_log(c));
+	abort();
+}
+
+void *cfs_xalloc(size_t size)
+{
+	void *p = calloc(1, size > 0 ? size : 1);
+
+	if (!p)
+		abort();
+	return p;
+}
+
+void cfs_reserve(void **memory, size_t *size, size_t need, size_t width)
+{
+	size_t bigger = *size > 0 ? *size : 8;
+	void *p;
+
+	if (need <= *size)
+		return;
+	while (bigger < need)
+		bigger *= 2;
+	p = realloc(*memory, bigger * width);
+	if (!p)
+		abort();
+	memset((char *)p + *size * width, 0, (bigger - *size) * width);
+	*memory = p;
+	*size = bigger;
+}
+
+char *cfs_xstrdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(cfs_xalloc(size), text, size);
+}
+
+void cfs_bytes_set(struct cfs_bytes *bytes, const void *data, size_t len)
+{
+	uint8_t *copy = cfs_xalloc(len);
+
+	if (len > 0)
+		memcpy(copy, data, len);
+	free(bytes->data);
+	*bytes = (struct cfs_bytes){ .data = copy, .len = len };
+}
+
+uint64_t cfs_draw(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static struct crashfs *create_bare(const struct crashfs_options *options)
+{
+	struct crashfs *c = cfs_xalloc(sizeof(*c));
+
+	c->options = *options;
+	c->random = options->seed;
+	c->now_ns = CFS_START_NS;
+	if (pthread_mutex_init(&c->mutex, NULL) != 0)
+		abort();
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++) {
+		struct cfs_client *cl = &c->clients[i];
+
+		cl->c = c;
+		cl->index = i;
+		cl->fs = (struct fsu){ .ops = &cfs_ops, .ctx = cl };
+		cl->next_fd = cl->retired_fd = (int)(i + 1) * CFS_FD_BASE;
+	}
+	return c;
+}
+
+struct crashfs *crashfs_create(const struct crashfs_options *options)
+{
+	struct crashfs *c = create_bare(options);
+	struct cfs_inode *root;
+	void *inodes = NULL;
+
+	/* Numbers below that of the root are nobody's. */
+	cfs_reserve(&inodes, &c->inodes_size, CFS_ROOT + 1, sizeof(struct cfs_inode *));
+	c->inodes = inodes;
+	c->n_inodes = CFS_ROOT;
+	c->sweep_at = SIZE_MAX;
+	root = cfs_inode_create(c, S_IFDIR | 0777);
+	root->parent = CFS_ROOT;
+	assert(root->ino == CFS_ROOT);
+	c->sweep_at = 0;
+	return c;
+}
+
+void crashfs_destroy(struct crashfs *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++) {
+		struct cfs_client *cl = &c->clients[i];
+
+		for (size_t k = 0; k < cl->n_descs; k++)
+			free(cl->descs[k].path);
+		free(cl->descs);
+		cfs_node_drop_all(cl);
+		free(cl->nodes);
+		free(cl->trace);
+	}
+	cfs_journal_clear(c);
+	for (size_t i = 0; i < c->n_inodes; i++)
+		cfs_inode_destroy(c->inodes[i]);
+	free(c->inodes);
+	free(c->locks);
+	free(c->log_text);
+	free(c->ls_text);
+	(void)pthread_mutex_destroy(&c->mutex);
+	free(c);
+}
+
+static struct cfs_inode *copy_inode(const struct cfs_inode *from)
+{
+	struct cfs_inode *to = cfs_xalloc(sizeof(*to));
+
+	*to = *from;
+	to->target = from->target ? cfs_xstrdup(from->target) : NULL;
+	to->data = to->durable = (struct cfs_bytes){ 0 };
+	if (from->data.data)
+		cfs_bytes_set(&to->data, from->data.data, from->data.len);
+	if (from->durable.data)
+		cfs_bytes_set(&to->durable, from->durable.data, from->durable.len);
+	to->entries = to->base = (struct cfs_entries){ 0 };
+	cfs_entries_copy(&to->entries, &from->entries);
+	cfs_entries_copy(&to->base, &from->base);
+	return to;
+}
+
+static void copy_ops(struct crashfs *to, const struct crashfs *from)
+{
+	void *ops = NULL;
+
+	cfs_reserve(&ops, &to->ops_size, from->n_ops, sizeof(*to->ops));
+	to->ops = ops;
+	to->n_ops = from->n_ops;
+	for (size_t i = 0; i < from->n_ops; i++) {
+		to->ops[i] = from->ops[i];
+		to->ops[i].from = from->ops[i].from ? cfs_xstrdup(from->ops[i].from) : NULL;
+		to->ops[i].to = from->ops[i].to ? cfs_xstrdup(from->ops[i].to) : NULL;
+	}
+}
+
+static void copy_client(struct cfs_client *to, const struct cfs_client *from)
+{
+	void *memory = NULL;
+
+	to->next_fd = from->next_fd;
+	to->retired_fd = from->retired_fd;
+	cfs_reserve(&memory, &to->descs_size, from->n_descs, sizeof(*to->descs));
+	to->descs = memory;
+	to->n_descs = from->n_descs;
+	for (size_t i = 0; i < from->n_descs; i++) {
+		to->descs[i] = from->descs[i];
+		to->descs[i].path = cfs_xstrdup(from->descs[i].path);
+	}
+	memcpy(to->counts, from->counts, sizeof(to->counts));
+	memory = NULL;
+	cfs_reserve(&memory, &to->trace_size, from->trace_count, 1);
+	to->trace = memory;
+	to->trace_count = from->trace_count;
+	if (from->trace_count > 0)
+		memcpy(to->trace, from->trace, from->trace_count);
+	cfs_nodes_copy(to, from);
+}
+
+struct crashfs *crashfs_fork(const struct crashfs *c)
+{
+	struct crashfs *copy = create_bare(&c->options);
+	void *memory = NULL;
+
+	copy->now_ns = c->now_ns;
+	copy->random = c->random;
+	copy->crashed = c->crashed;
+	copy->undecided = c->undecided;
+	cfs_reserve(&memory, &copy->inodes_size, c->n_inodes, sizeof(struct cfs_inode *));
+	copy->inodes = memory;
+	copy->n_inodes = c->n_inodes;
+	copy->sweep_at = c->sweep_at;
+	for (size_t i = 0; i < c->n_inodes; i++)
+		copy->inodes[i] = c->inodes[i] ? copy_inode(c->inodes[i]) : NULL;
+	copy_ops(copy, c);
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
+		copy_client(&copy->clients[i], &c->clients[i]);
+	memory = NULL;
+	cfs_reserve(&memory, &copy->locks_size, c->n_locks, sizeof(*copy->locks));
+	copy->locks = memory;
+	copy->n_locks = c->n_locks;
+	if (c->n_locks > 0)
+		memcpy(copy->locks, c->locks, c->n_locks * sizeof(*copy->locks));
+	memcpy(copy->log, c->log, sizeof(copy->log));
+	copy->log_count = c->log_count;
+	return copy;
+}
+
+const struct fsu *crashfs_client(struct crashfs *c, unsigned client)
+{
+	assert(client < CRASHFS_CLIENTS);
+	return &c->clients[client].fs;
+}
+
+unsigned crashfs_open_fds(const struct crashfs *c, unsigned client)
+{
+	assert(client < CRASHFS_CLIENTS);
+	return (unsigned)c->clients[client].n_descs;
+}
+
+size_t crashfs_bytes_allocated(const struct crashfs *c)
+{
+	return c->bytes_allocated;
+}
