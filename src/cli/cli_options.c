@@ -1,0 +1,209 @@
+#include "src/cli/cli_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cli/cli_error.h"
+
+#define SECONDS_MAX 86400
+
+enum {
+	KEY_JSON = 0x100,
+	KEY_LEASE,
+};
+
+static const struct argp_option fields[] = {
+	{ NULL, 0, NULL, 0, "Storage, and how to print:", 1 },
+	{ "storage-dir", 'd', "DIR", 0, "the shared directory", 1 },
+	{ "cluster-id", 'c', "ID", 0, "whose data below it (/default)", 1 },
+	{ "config", 'f', "FILE", 0, "a configuration file of Flink's, or its directory", 1 },
+	{ "lease", KEY_LEASE, "DURATION", 0, "the cluster's lease, such as '10 s'", 1 },
+	{ "json", KEY_JSON, NULL, 0, "print JSON", 1 },
+	{ "verbose", 'v', NULL, 0, "tell on stderr what happens", 1 },
+	{ "help", 'h', NULL, 0, "this text", -1 },
+	{ "version", 'V', NULL, 0, "print the version", -1 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct cli_options *options = state->input;
+
+	switch (key) {
+	case 'd':
+		options->storage_dir = arg;
+		return 0;
+	case 'c':
+		options->cluster_id = arg;
+		return 0;
+	case 'f':
+		options->config_file = arg;
+		return 0;
+	case KEY_LEASE:
+		options->lease = arg;
+		return 0;
+	case KEY_JSON:
+		options->json = true;
+		return 0;
+	case 'v':
+		options->verbose = true;
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP); /* exits with 0 */
+		return 0;
+	case 'V':
+		printf("fsha %s\n", fsha_library_version());
+		exit(0);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp cli_options_argp = { .options = fields, .parser = parse };
+const struct argp_child cli_options_children[] = { { &cli_options_argp, 0, NULL, 1 }, { 0 } };
+
+error_t cli_options_init(struct argp_state *state, struct cli_options *options, const char *name)
+{
+	state->child_inputs[0] = options;
+	state->name = (char *)(uintptr_t)name; /* argp only reads it */
+	/* getopt says in one line what is wrong; argp would add another and exit with its own code.
+	 */
+	state->err_stream = NULL;
+	return 0;
+}
+
+error_t cli_options_error(const char *format, ...)
+{
+	va_list args;
+
+	fputs("fsha: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return EINVAL;
+}
+
+error_t cli_options_seconds(const char *option, const char *text, int64_t *ret_ns)
+{
+	double seconds;
+	char *end;
+
+	errno = 0;
+	seconds = strtod(text, &end);
+	if (errno || end == text || *end || !isfinite(seconds) || seconds < 0 ||
+	    seconds > SECONDS_MAX)
+		return cli_options_error("%s '%s' is no number of seconds from 0 to %d", option,
+					 text, SECONDS_MAX);
+	*ret_ns = (int64_t)(seconds * 1e9);
+	return 0;
+}
+
+error_t cli_options_number(const char *option, const char *text, uint32_t *ret_number)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || number < 1 || number > UINT32_MAX)
+		return cli_options_error("%s '%s' is no number from 1 to %lu", option, text,
+					 (unsigned long)UINT32_MAX);
+	*ret_number = (uint32_t)number;
+	return 0;
+}
+
+/* A directory that was typed may be relative; settings want it from the root. */
+static fsha_result set_storage_dir(fsha_config *config, const char *dir, fsha_error *reterr)
+{
+	char here[PATH_MAX], path[PATH_MAX + FSHA_CONFIG_VALUE_MAX + 2];
+
+	if (dir[0] == '/' || dir[0] == '\0' || strncmp(dir, "file:", 5) == 0)
+		return fsha_config_set(config, FSHA_KEY_STORAGE_DIR, dir, reterr);
+	if (strlen(dir) > FSHA_CONFIG_VALUE_MAX || !getcwd(here, sizeof(here)))
+		return cli_error_set(reterr, FSHA_E_CONFIG, errno,
+				     "cannot use --storage-dir: it is relative, and the working "
+				     "directory cannot be told, or it is too long");
+	(void)snprintf(path, sizeof(path), "%s/%s", here, dir);
+	return fsha_config_set(config, FSHA_KEY_STORAGE_DIR, path, reterr);
+}
+
+static fsha_result fill(const struct cli_options *o, fsha_config *config, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+
+	if (o->config_file)
+		result = fsha_config_load_file(config, o->config_file, reterr);
+	/* A file that is not there is a wrong setting, not a missing record. */
+	if (result == FSHA_E_NOT_FOUND || result == FSHA_E_IO) {
+		result = FSHA_E_CONFIG;
+		reterr->result = result;
+	}
+	if (result == FSHA_OK)
+		result = fsha_config_load_environment(config, reterr);
+	if (result == FSHA_OK && o->storage_dir)
+		result = set_storage_dir(config, o->storage_dir, reterr);
+	if (result == FSHA_OK && o->cluster_id)
+		result = fsha_config_set(config, FSHA_KEY_CLUSTER_ID, o->cluster_id, reterr);
+	if (result == FSHA_OK && o->lease)
+		result = fsha_config_set(config, FSHA_KEY_LEASE, o->lease, reterr);
+	if (result == FSHA_OK && !fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL))
+		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
+				     "no storage directory is given: use --storage-dir DIR, "
+				     "FSHA_STORAGE_DIR or --config FILE");
+	return result;
+}
+
+fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
+			       fsha_error *reterr)
+{
+	fsha_config *config = fsha_config_create();
+	fsha_result result;
+
+	if (!config)
+		return cli_error_set(reterr, FSHA_E_NOMEM, ENOMEM, "out of memory");
+	result = fill(options, config, reterr);
+	if (result != FSHA_OK) {
+		fsha_config_destroy(config);
+		return result;
+	}
+	*ret_config = config;
+	return FSHA_OK;
+}
+
+static void log_event(void *ctx, int level, const char *event, const char *details)
+{
+	(void)ctx;
+	if (level > FSHA_LOG_DEBUG)
+		fprintf(stderr, "fsha: %s %s\n", event, details);
+}
+
+fsha_result cli_options_open_with(const struct cli_options *options, const fsha_config *config,
+				  uint32_t flags, fsha_services **ret_services, fsha_error *reterr)
+{
+	fsha_services_options services_options = FSHA_SERVICES_OPTIONS_INIT;
+
+	services_options.log = options->verbose ? log_event : NULL;
+	services_options.flags = flags;
+	return fsha_services_open(config, &services_options, ret_services, reterr);
+}
+
+fsha_result cli_options_open(const struct cli_options *options, uint32_t flags,
+			     fsha_services **ret_services, fsha_error *reterr)
+{
+	fsha_config *config = NULL;
+	fsha_result result;
+
+	result = cli_options_config(options, &config, reterr);
+	if (result != FSHA_OK)
+		return result;
+	result = cli_options_open_with(options, config, flags, ret_services, reterr);
+	fsha_config_destroy(config);
+	return result;
+}

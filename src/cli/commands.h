@@ -1,0 +1,14 @@
+/* One function for each command: argv[0] is its name, what follows its own. Returns the exit code.
+ */
+#ifndef SRC_CLI_COMMANDS_H
+#define SRC_CLI_COMMANDS_H
+
+#include "src/cli/cli_options.h"
+
+int run_main(int argc, char **argv, struct cli_options *options);
+int status_main(int argc, char **argv, struct cli_options *options);
+int watch_main(int argc, char **argv, struct cli_options *options);
+int history_main(int argc, char **argv, struct cli_options *options);
+int job_main(int argc, char **argv, struct cli_options *options);
+
+#endif

@@ -1,0 +1,109 @@
+/* The command `fsha`: finds the command that is meant and hands over. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/cli_error.h"
+#include "src/cli/commands.h"
+
+static const struct command {
+	const char *name;
+	int (*main)(int argc, char **argv, struct cli_options *options);
+} commands[] = {
+	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
+	{ "history", history_main }, { "job", job_main },
+};
+
+static const char help[] =
+	"Usage: fsha [OPTION...] COMMAND [ARGUMENT...]\n"
+	"\n"
+	"High availability from a shared directory: several processes contend, one leads, and\n"
+	"nothing that an older leader writes can become visible once a newer one was granted.\n"
+	"\n"
+	"Commands ('fsha COMMAND --help' tells more):\n"
+	"  run --election NAME --address ADDR -- COMMAND...   run COMMAND while leading\n"
+	"  status [ELECTION]                                  who leads, who stands by, who lives\n"
+	"  watch ELECTION                                     a line for each change of leader\n"
+	"  history ELECTION                                   who led when, and how it ended\n"
+	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
+	"\n"
+	"Options:\n"
+	"  -d, --storage-dir DIR   the shared directory; it must exist\n"
+	"  -c, --cluster-id ID     whose data below it (/default)\n"
+	"  -f, --config FILE       config.yaml or flink-conf.yaml, or the directory of it\n"
+	"      --lease DURATION    the cluster's lease, such as '10 s'\n"
+	"      --json              print JSON; errors too, as {\"error\": ...}, besides stderr\n"
+	"  -v, --verbose           tell on stderr what happens\n"
+	"  -h, --help              this text, or that of a command\n"
+	"  -V, --version           print the version\n"
+	"\n"
+	"Environment: FSHA_STORAGE_DIR, FSHA_CLUSTER_ID, FSHA_LEASE. The command line comes "
+	"before\n"
+	"the environment, and that before the file. What 'fsha run' sets for its COMMAND besides\n"
+	"these: FSHA_ELECTION, FSHA_EPOCH, FSHA_SESSION, FSHA_ADDRESS, FSHA_LEASE_PATH; with them\n"
+	"'fsha job' writes under that leader's term.\n"
+	"\n"
+	"Exit codes: 0 ok; 120 usage; 121 configuration; 122 not the leader, or there is none;\n"
+	"123 fenced: that term is over; 124 not found; 125 in doubt: done or not, ask again;\n"
+	"126 I/O, damage, timeout, memory; 127 COMMAND cannot be executed.\n"
+	"All others are COMMAND's own, 128+N when signal N ended it.\n"
+	"\n"
+	"Examples:\n"
+	"  fsha run -d /mnt/shared --election dispatcher --address $HOSTNAME:8081 -- ./server\n"
+	"  fsha status -d /mnt/shared\n";
+
+struct command_line {
+	struct cli_options options;
+	int command; /* its index in argv; 0: there is none */
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct command_line *line = state->input;
+
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		return cli_options_init(state, &line->options, "fsha");
+	case 'h':
+		fputs(help, stdout);
+		exit(0);
+	case ARGP_KEY_ARGS: /* the command and all behind it */
+		line->command = state->next;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Comes before the option of the same name in cli_options.c, which shows argp's text. */
+static const struct argp_option own_options[] = { { "help", 'h', NULL, 0, "this text", 0 }, { 0 } };
+
+int main(int argc, char **argv)
+{
+	const struct argp argp = { .options = own_options,
+				   .parser = parse,
+				   .children = cli_options_children };
+	struct command_line line = { .command = 0 };
+	static char name[] = "fsha";
+	const char *command;
+
+	if (argc < 1)
+		return CLI_EXIT_USAGE;
+	argv[0] = name; /* how messages begin, wherever it was started from */
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &line) != 0)
+		return CLI_EXIT_USAGE;
+	if (!line.command) {
+		fputs("fsha: no command is given: 'fsha --help' lists them\n", stderr);
+		return CLI_EXIT_USAGE;
+	}
+	argc -= line.command;
+	argv += line.command;
+	command = argv[0];
+	argv[0] = name;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(command, commands[i].name) == 0)
+			return commands[i].main(argc, argv, &line.options);
+	fprintf(stderr, "fsha: there is no command '%.100s': 'fsha --help' lists them\n", command);
+	return CLI_EXIT_USAGE;
+}
