@@ -40,6 +40,19 @@ static fsha_result open_storage(const struct fsu *fs, const char *storage_dir, i
 	return FSHA_OK;
 }
 
+/*
+ * Whoever made a name may not have made it durable yet; but what is written below it from now on is
+ * promised to last, so the name must too. Who does not create may be a reader of storage that
+ * fails, and goes on.
+ */
+static int sync_name(const struct fsu *fs, int dir_fd, bool create)
+{
+	int r = fsu_fsync(fs, dir_fd);
+
+	/* Nothing is pending where nothing can be written; that it is so is said elsewhere. */
+	return create && r != -EROFS ? r : 0;
+}
+
 /* Walk to the parent of the last component of an encoded id, making the directories before it. */
 static fsha_result open_parent(const struct fsu *fs, int storage_fd, const char *id, bool create,
 			       const char *path, int *ret_fd, const char **ret_last,
@@ -50,17 +63,20 @@ static fsha_result open_parent(const struct fsu *fs, int storage_fd, const char 
 	const char *slash;
 
 	while ((slash = strchr(id, '/')) != NULL) {
-		int next, r = 0;
+		int next, r;
 
 		(void)snprintf(part, sizeof(part), "%.*s", (int)(slash - id), id);
 		next = fsu_dir_open(fs, fd, part);
 		if (next == -ENOENT && create) {
 			r = fsu_mkdirat(fs, fd, part, FSU_DIR_MODE);
-			if (r == 0 || r == -EEXIST)
-				r = fsu_fsync(fs, fd);
-			next = r < 0 ? r : fsu_dir_open(fs, fd, part);
+			next = r < 0 && r != -EEXIST ? r : fsu_dir_open(fs, fd, part);
 		}
-		(void)fsu_close(fs, fd);
+		r = next >= 0 ? sync_name(fs, fd, create) : 0;
+		(void)fsu_close(fs, fd); /* a directory */
+		if (r < 0) {
+			(void)fsu_close(fs, next);
+			next = r;
+		}
 		if (next == -ENOENT)
 			return error_set(reterr, FSHA_E_NOT_FOUND, ENOENT, "open",
 					 "there is no cluster at '%s'", path);
@@ -193,7 +209,7 @@ static fsha_result open_or_create(struct cluster *c, int parent_fd, const char *
 	struct fsu_list list;
 	fsha_result result = FSHA_OK;
 	bool empty;
-	int fd;
+	int fd, r;
 
 	fd = fsu_dir_open(c->fs, parent_fd, component);
 	if (fd >= 0 && options->create) {
@@ -225,7 +241,13 @@ static fsha_result open_or_create(struct cluster *c, int parent_fd, const char *
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open cluster directory '%s'", c->path);
 	c->fd = fd;
-	return open_inside(c, options, reterr);
+	result = open_inside(c, options, reterr);
+	if (result != FSHA_OK)
+		return result;
+	r = sync_name(c->fs, parent_fd, options->create);
+	if (r < 0)
+		return error_os(reterr, r, "fsync", "cannot open cluster directory '%s'", c->path);
+	return FSHA_OK;
 }
 
 fsha_result cluster_open(const struct fsu *fs, const struct cluster_options *options,
