@@ -1,5 +1,6 @@
 #include "tests/lib/fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ fsha_result fixture_open_cluster(struct fixture *f, unsigned client, bool create
 
 	assert_true(client < FIXTURE_CLIENTS);
 	assert_false(f->open[client]);
+	options.cluster_id = f->id;
 	result = cluster_open(f->client[client], &options, &f->cluster[client], reterr);
 	f->open[client] = result == FSHA_OK;
 	return result;
@@ -57,6 +59,7 @@ struct fixture *fixture_open(const struct fixture_options *options)
 	assert_non_null(f);
 	if (!options)
 		options = &local;
+	f->id = options->id ? options->id : FIXTURE_ID;
 	f->fs = crashfs_create(&options->fs);
 	for (unsigned i = 0; i < FIXTURE_CLIENTS; i++)
 		f->client[i] = crashfs_client(f->fs, i);
@@ -154,6 +157,33 @@ void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result ex
 	if (f)
 		print_error("the last calls:\n%s", crashfs_log(f->fs));
 	_fail(file, line);
+}
+
+struct crashfs_fault fixture_fault(uint64_t at, size_t way)
+{
+	static const int errors[] = { EIO,   ENOSPC, EDQUOT, ESTALE, EINTR,    EACCES,
+				      EROFS, EMFILE, ENOMEM, ENOLCK, ETIMEDOUT };
+	static const enum crashfs_mode modes[] = { CRASHFS_NOT_DONE, CRASHFS_DONE, CRASHFS_SHORT };
+
+	_Static_assert(sizeof(errors) / sizeof(errors[0]) * sizeof(modes) / sizeof(modes[0]) ==
+			       FIXTURE_SWEEPS,
+		       "each error in each mode");
+	assert_true(at < FIXTURE_CALLS_MAX);
+	return (struct crashfs_fault){
+		.at = at,
+		.error = errors[way / 3],
+		.mode = modes[way % 3],
+	};
+}
+
+void fixture_lose(struct fixture *f, uint64_t way)
+{
+	if (way == 0)
+		crashfs_crash_losing_all(f->fs);
+	else if (way == 1)
+		crashfs_crash_keeping_all(f->fs);
+	else
+		crashfs_crash(f->fs, way);
 }
 
 static void slow_hook(void *ctx, enum crashfs_call call, const char *path, unsigned client)

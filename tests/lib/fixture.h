@@ -30,6 +30,7 @@
 struct fixture_options {
 	struct crashfs_options fs; /* cache_ns FIXTURE_CACHE_NS: a network filesystem */
 	bool bare;                 /* the storage directory alone */
+	const char *id;            /* of the cluster; NULL: FIXTURE_ID */
 };
 
 struct fixture {
@@ -37,6 +38,7 @@ struct fixture {
 	const struct fsu *client[FIXTURE_CLIENTS];
 	struct cluster cluster[FIXTURE_CLIENTS];
 	bool open[FIXTURE_CLIENTS];
+	const char *id;
 	char path[512];
 };
 
@@ -56,7 +58,8 @@ void fixture_close_cluster(struct fixture *f, unsigned client);
 /* All processes end, the power comes back: the clusters are closed as far as memory goes. */
 void fixture_recover(struct fixture *f);
 
-/* A path below the cluster directory, for crashfs_cat and its kin; valid till the next call. */
+/* A path below the directory of cluster FIXTURE_ID, for crashfs_cat and its kin; valid till the
+ * next call. */
 const char *fixture_path(struct fixture *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -73,6 +76,17 @@ void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result ex
 			   const fsha_error *error, const char *file, int line);
 #define assert_result(f, result, expected, error) \
 	fixture_assert_result(f, result, expected, error, __FILE__, __LINE__)
+
+/*
+ * Every single fault: for each call `at` of client 0, from 0 until none fires any more,
+ * FIXTURE_SWEEPS ways to fail.
+ */
+#define FIXTURE_SWEEPS 33
+#define FIXTURE_CALLS_MAX 1000 /* a sweep that gets here does not end */
+struct crashfs_fault fixture_fault(uint64_t at, size_t way);
+/* The power fails, at a CRASHFS_CRASH before or now: 0 loses all that is not synced, 1 keeps it,
+ * others draw by `way`. */
+void fixture_lose(struct fixture *f, uint64_t way);
 
 /* Time that passes inside one kind of call of one client: a filesystem that is slow. */
 struct fixture_slow {
