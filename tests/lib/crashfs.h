@@ -8,12 +8,19 @@
  * a directory makes its own pending operations durable. A crash keeps any subset of the unsynced
  * directory operations (the remove half and the add half of one rename may be split only when
  * `split_renames` is set) and, for each unsynced file content, none, all, half or zeros of it.
+ * Without split_renames two things that no filesystem leaves are left out: a file that was renamed
+ * twice never stands under two names, and a directory whose removal was kept was empty. An fsync of
+ * a file that failed (not by EINTR) has lost the data: the next one succeeds and saves nothing.
  *
  * Clients: each has its own struct fsu, descriptors, and caches as NFS has them: attributes, data,
  * positive and negative lookups, listings. Caches live for `cache_ns` of the simulated time; statx
  * with AT_STATX_FORCE_SYNC of a directory drops what is cached below it when the directory has
- * changed (compare its change counter), open() of an existing name revalidates (close-to-open).
- * cache_ns 0: a local filesystem.
+ * changed (compare its change counter), open() of an existing file revalidates (close-to-open);
+ * that of a directory does not. A file that is unlinked while the same client has it open stays as
+ * ".nfs..." until the close. cache_ns 0: a local filesystem.
+ *
+ * Descriptors are numbers that are never used twice; one that is used after its close, or by
+ * another client, ends the test, as does whatever would hang.
  */
 #ifndef TESTS_CRASHFS_H
 #define TESTS_CRASHFS_H
@@ -35,16 +42,19 @@ struct crashfs_options {
 	int64_t cache_ns;     /* 0: no caches, one kernel: "local" */
 	int64_t time_step_ns; /* granularity of directory times; 0: exact */
 	bool split_renames;
-	int statfs_type; /* f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0,
-			    else NFS_SUPER_MAGIC */
+	/* f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0, else
+	 * NFS_SUPER_MAGIC. */
+	int statfs_type;
 };
 
 /* A filesystem with an empty root directory. Aborts the test on lack of real memory. */
 struct crashfs *crashfs_create(const struct crashfs_options *options);
 void crashfs_destroy(struct crashfs *c);
 
-/* The table of client 0 .. CRASHFS_CLIENTS-1. AT_FDCWD and "/" are the root: absolute paths start
- * there. */
+/*
+ * The table of client 0 .. CRASHFS_CLIENTS-1. AT_FDCWD and "/" are the root: absolute paths start
+ * there.
+ */
 const struct fsu *crashfs_client(struct crashfs *c, unsigned client);
 
 /* ---- Faults: any one call, any way of failing. ---- */
@@ -73,11 +83,17 @@ enum crashfs_call {
 const char *crashfs_call_name(enum crashfs_call call);
 
 enum crashfs_mode {
-	CRASHFS_NOT_DONE, /* the error is returned, nothing happened */
-	CRASHFS_DONE,     /* it happened, and the error is returned all the same (a lost reply) */
-	CRASHFS_SHORT,    /* half of a read or write; for other calls as CRASHFS_NOT_DONE */
-	CRASHFS_CRASH,    /* power cut before the call: from now on every call of every client gives
-			     -EIO until crashfs_recover */
+	/* The error is returned, nothing happened (but close always closes). */
+	CRASHFS_NOT_DONE,
+	/* It happened, and the error is returned all the same: a lost reply. For a call that only
+	   asks as CRASHFS_NOT_DONE. */
+	CRASHFS_DONE,
+	/* Half of a read or write or listing, without an error; for other calls as
+	 * CRASHFS_NOT_DONE. */
+	CRASHFS_SHORT,
+	/* Power cut before the call: from now on every call of every client gives -EIO (an
+	   allocation NULL) until crashfs_recover. */
+	CRASHFS_CRASH
 };
 
 /*
@@ -101,8 +117,10 @@ unsigned crashfs_faults_fired(const struct crashfs *c);
 void crashfs_count_reset(struct crashfs *c);
 /* Calls of `client` counted since the reset. */
 uint64_t crashfs_count(const struct crashfs *c, unsigned client);
-/* The kind of call number `at` of `client`, and whether it could change anything on disk. False: no
- * such call. */
+/*
+ * The kind of call number `at` of `client`, and whether it could change anything on disk. False: no
+ * such call.
+ */
 bool crashfs_call_at(const struct crashfs *c, unsigned client, uint64_t at,
 		     enum crashfs_call *ret_call, bool *ret_changes);
 /* The last CRASHFS_LOG calls as text, one a line, for the message of a failed test. */
@@ -111,22 +129,31 @@ const char *crashfs_log(struct crashfs *c);
 /* ---- Hooks: run something else between two calls (a rival, a stop of the process). ---- */
 typedef void crashfs_hook(void *hook_ctx, enum crashfs_call call, const char *path,
 			  unsigned client);
-/* Called before every counted call; calls made from inside the hook do not call it again. NULL:
- * none. */
+/*
+ * Called before every counted call; calls made from inside the hook do not call it again. `path` is
+ * the first one of the call, or what its descriptor was opened by. NULL: none.
+ */
 void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx);
 
 /* ---- Crashes ---- */
 
-/* Which of the legal states the power cut left. Choices are read from a stream of 64-bit numbers
- * drawn from `seed`. */
+/*
+ * Which of the legal states the power cut left. Choices are read from a stream of 64-bit numbers
+ * drawn from `seed`.
+ */
 void crashfs_crash(struct crashfs *c, uint64_t seed);
 /* All unsynced operations lost / all kept. */
 void crashfs_crash_losing_all(struct crashfs *c);
 void crashfs_crash_keeping_all(struct crashfs *c);
-/* After any crash: descriptors and locks of all clients are gone, calls work again. */
+/*
+ * After any crash: descriptors and locks of all clients are gone, calls work again. When a fault
+ * cut the power and none of the above chose what is left, all is lost.
+ */
 void crashfs_recover(struct crashfs *c);
-/* One client dies: its descriptors and locks are gone, what it wrote stays volatile as it is (kill
- * -9). */
+/*
+ * One client dies: its descriptors and locks are gone, what it wrote stays volatile as it is (kill
+ * -9).
+ */
 void crashfs_kill_client(struct crashfs *c, unsigned client);
 /* A deep copy in the present state, to explore several futures; faults and hooks are not copied. */
 struct crashfs *crashfs_fork(const struct crashfs *c);
@@ -136,8 +163,10 @@ void crashfs_advance(struct crashfs *c, int64_t ns);
 
 /* ---- Looking, and damaging (as the server sees it: no client, no cache, not counted). ---- */
 bool crashfs_exists(const struct crashfs *c, const char *path);
-/* Names of a directory, sorted, separated by '\n'; "" when empty; NULL when it is no directory.
- * Owned by `c`, valid till the next call. */
+/*
+ * Names of a directory, sorted, separated by '\n'; "" when empty; NULL when it is no directory.
+ * Owned by `c`, valid till the next call.
+ */
 const char *crashfs_ls(struct crashfs *c, const char *path);
 /* Content of a file; NULL when there is none. Owned by `c`. */
 const uint8_t *crashfs_cat(struct crashfs *c, const char *path, size_t *ret_len);

@@ -12,7 +12,7 @@ void cfs_die(struct crashfs *c, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)fprintf(stderr, "crashfs: ");
+	(void)fprintf(stderr, "crashfs: %s%s", c->note ? c->note : "", c->note ? ": " : "");
 	(void)vfprintf(stderr, format, args);
 	va_end(args);
 	(void)fprintf(stderr, "\n%s", crashfs_log(c));

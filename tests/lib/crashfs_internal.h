@@ -169,6 +169,7 @@ struct crashfs {
 	void *hook_ctx;
 	bool in_hook;
 	uint64_t calls_left; /* 0: no limit; a run that loops for ever is ended with its log */
+	const char *note;    /* what is being done, for that message */
 	struct cfs_log_entry log[CRASHFS_LOG];
 	uint64_t log_count;
 	char *log_text, *ls_text;
