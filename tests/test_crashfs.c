@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -166,10 +167,10 @@ static void scan_shows_what_stays_exactly_once(void **state)
 	fd = fixture_open_dir(fs, ".");
 	for (int round = 0; (n = fsu_getdents(fs, fd, buf, sizeof(buf))) > 0; round++) {
 		for (ssize_t at = 0; at < n; at += fixture_dent_len(buf + at)) {
-			int i;
+			const char *found = fixture_dent_name(buf + at);
 
-			if (sscanf(fixture_dent_name(buf + at), "stay-%d", &i) == 1)
-				seen[i]++;
+			if (strncmp(found, "stay-", 5) == 0)
+				seen[strtol(found + 5, NULL, 10)]++;
 		}
 		(void)snprintf(name, sizeof(name), "come-%d", round);
 		fixture_write(fs, name, "");

@@ -425,8 +425,9 @@ static int lock_run(struct cfs_call *call, int fd, int command, struct flock *lo
 	};
 	conflict = wanted.type == F_UNLCK ? NULL : find_conflict(c, &wanted);
 	if (command == F_OFD_GETLK) {
-		lock->l_type = conflict ? conflict->type : F_UNLCK;
+		lock->l_type = F_UNLCK;
 		if (conflict) {
+			lock->l_type = conflict->type;
 			lock->l_start = conflict->start;
 			lock->l_len = conflict->end == INT64_MAX ?
 					      0 :

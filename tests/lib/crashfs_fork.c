@@ -151,15 +151,21 @@ static struct cfs_inode *copy_inode(const struct cfs_inode *from)
 	return to;
 }
 
+/* An array of `n` elements of `width` bytes. */
+static void *copy_array(const void *from, size_t n, size_t width)
+{
+	void *to = cfs_xalloc(n * width);
+
+	if (n > 0)
+		memcpy(to, from, n * width);
+	return to;
+}
+
 static void copy_ops(struct crashfs *to, const struct crashfs *from)
 {
-	void *ops = NULL;
-
-	cfs_reserve(&ops, &to->ops_size, from->n_ops, sizeof(*to->ops));
-	to->ops = ops;
-	to->n_ops = from->n_ops;
+	to->ops = copy_array(from->ops, from->n_ops, sizeof(*to->ops));
+	to->n_ops = to->ops_size = from->n_ops;
 	for (size_t i = 0; i < from->n_ops; i++) {
-		to->ops[i] = from->ops[i];
 		to->ops[i].from = from->ops[i].from ? cfs_xstrdup(from->ops[i].from) : NULL;
 		to->ops[i].to = from->ops[i].to ? cfs_xstrdup(from->ops[i].to) : NULL;
 	}
@@ -167,51 +173,36 @@ static void copy_ops(struct crashfs *to, const struct crashfs *from)
 
 static void copy_client(struct cfs_client *to, const struct cfs_client *from)
 {
-	void *memory = NULL;
-
 	to->next_fd = from->next_fd;
 	to->retired_fd = from->retired_fd;
-	cfs_reserve(&memory, &to->descs_size, from->n_descs, sizeof(*to->descs));
-	to->descs = memory;
-	to->n_descs = from->n_descs;
-	for (size_t i = 0; i < from->n_descs; i++) {
-		to->descs[i] = from->descs[i];
+	to->descs = copy_array(from->descs, from->n_descs, sizeof(*to->descs));
+	to->n_descs = to->descs_size = from->n_descs;
+	for (size_t i = 0; i < from->n_descs; i++)
 		to->descs[i].path = cfs_xstrdup(from->descs[i].path);
-	}
 	memcpy(to->counts, from->counts, sizeof(to->counts));
-	memory = NULL;
-	cfs_reserve(&memory, &to->trace_size, from->trace_count, 1);
-	to->trace = memory;
-	to->trace_count = from->trace_count;
-	if (from->trace_count > 0)
-		memcpy(to->trace, from->trace, from->trace_count);
+	to->trace = copy_array(from->trace, from->trace_count, 1);
+	to->trace_count = to->trace_size = from->trace_count;
 	cfs_nodes_copy(to, from);
 }
 
 struct crashfs *crashfs_fork(const struct crashfs *c)
 {
 	struct crashfs *copy = create_bare(&c->options);
-	void *memory = NULL;
 
 	copy->now_ns = c->now_ns;
 	copy->random = c->random;
 	copy->crashed = c->crashed;
 	copy->undecided = c->undecided;
-	cfs_reserve(&memory, &copy->inodes_size, c->n_inodes, sizeof(struct cfs_inode *));
-	copy->inodes = memory;
-	copy->n_inodes = c->n_inodes;
+	copy->inodes = cfs_xalloc(c->n_inodes * sizeof(struct cfs_inode *));
+	copy->n_inodes = copy->inodes_size = c->n_inodes;
 	copy->sweep_at = c->sweep_at;
 	for (size_t i = 0; i < c->n_inodes; i++)
 		copy->inodes[i] = c->inodes[i] ? copy_inode(c->inodes[i]) : NULL;
 	copy_ops(copy, c);
 	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
 		copy_client(&copy->clients[i], &c->clients[i]);
-	memory = NULL;
-	cfs_reserve(&memory, &copy->locks_size, c->n_locks, sizeof(*copy->locks));
-	copy->locks = memory;
-	copy->n_locks = c->n_locks;
-	if (c->n_locks > 0)
-		memcpy(copy->locks, c->locks, c->n_locks * sizeof(*copy->locks));
+	copy->locks = copy_array(c->locks, c->n_locks, sizeof(*copy->locks));
+	copy->n_locks = copy->locks_size = c->n_locks;
 	memcpy(copy->log, c->log, sizeof(copy->log));
 	copy->log_count = c->log_count;
 	return copy;
