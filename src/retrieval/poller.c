@@ -182,13 +182,25 @@ static void report(struct fsha_services *s, int r)
 	services_unlock(s);
 }
 
+/* Under the mutex. */
+static void unlist(struct poller *p, const struct polled *polled)
+{
+	for (struct polled **q = &p->polled; *q; q = &(*q)->next) {
+		if (*q != polled)
+			continue;
+		*q = polled->next;
+		break;
+	}
+}
+
 /* The other directories. Returns when the first of them is due. */
 static int64_t look_at_others(struct fsha_services *s, bool full)
 {
+	struct polled *d, *next, *removed = NULL;
 	int64_t due_ns = FSU_FOREVER;
 
 	services_lock(s);
-	for (struct polled *d = s->view->polled; d; d = d->next) {
+	for (d = s->view->polled; d; d = next) {
 		d->looking = true;
 		services_unlock(s);
 		if (fsu_watch_look(d->watch) != 0 || full || d->fresh)
@@ -196,11 +208,22 @@ static int64_t look_at_others(struct fsha_services *s, bool full)
 		d->fresh = false;
 		services_lock(s);
 		d->looking = false;
-		if (d->watch->next_ns < due_ns)
+		next = d->next;
+		if (d->removed) {
+			unlist(s->view, d);
+			d->next = removed;
+			removed = d;
+		} else if (d->watch->next_ns < due_ns) {
 			due_ns = d->watch->next_ns;
+		}
 		(void)pthread_cond_broadcast(&s->changed);
 	}
 	services_unlock(s);
+	while (removed) {
+		d = removed;
+		removed = d->next;
+		d->abandoned(d);
+	}
 	return due_ns;
 }
 
@@ -308,13 +331,10 @@ void poller_add(struct fsha_services *s, struct polled *d)
 bool poller_remove(struct fsha_services *s, struct polled *polled, int64_t deadline_ns)
 {
 	while (polled->looking)
-		if (!services_wait(s, deadline_ns))
+		if (!services_wait(s, deadline_ns)) {
+			polled->removed = true;
 			return false;
-	for (struct polled **p = &s->view->polled; *p; p = &(*p)->next) {
-		if (*p != polled)
-			continue;
-		*p = polled->next;
-		break;
-	}
+		}
+	unlist(s->view, polled);
 	return true;
 }

@@ -16,7 +16,10 @@ struct polled {
 	struct fsu_watch *watch; /* the poller's own */
 	int dir_fd;
 	void (*look)(struct polled *polled);
+	/* It was removed while `look` ran: called without the mutex when that is over. */
+	void (*abandoned)(struct polled *polled);
 	bool looking; /* under the mutex */
+	bool removed; /* while it was looked at; under the mutex */
 	bool fresh;   /* not looked at yet */
 };
 
@@ -25,8 +28,8 @@ int poller_start(struct fsha_services *s);
 void poller_destroy(struct fsha_services *s);
 /* Look at once. Under the mutex or not. */
 void poller_refresh(struct fsha_services *s);
-/* Add and remove; removing waits until `look` does not run (or the deadline: false). Under the
- * mutex. */
+/* Add and remove; removing waits until `look` does not run. At the deadline: false, and `abandoned`
+ * tells when it is over. Under the mutex. */
 void poller_add(struct fsha_services *s, struct polled *polled);
 bool poller_remove(struct fsha_services *s, struct polled *polled, int64_t deadline_ns);
 

@@ -14,7 +14,7 @@
 
 static void clean_stores(struct fsha_services *s)
 {
-	struct open_store *o, *next;
+	struct open_store *o, *next, *done = NULL;
 
 	services_lock(s);
 	for (o = s->stores; o; o = next) {
@@ -28,10 +28,18 @@ static void clean_stores(struct fsha_services *s)
 		services_lock(s);
 		o->cleaning = false;
 		next = o->next;
-		if (o->closed)
-			services_store_free(s, o);
+		if (!o->janitors)
+			continue;
+		services_store_unlist(s, o);
+		o->next = done;
+		done = o;
 	}
 	services_unlock(s);
+	while (done) {
+		o = done;
+		done = o->next;
+		services_store_free(s, o);
+	}
 }
 
 /* Older leader records of an election that we lead. */

@@ -391,28 +391,52 @@ fsha_result services_store_open(struct fsha_services *s, const struct store_opti
 	return FSHA_OK;
 }
 
-void services_store_free(struct fsha_services *s, struct open_store *o)
+void services_store_unlist(struct fsha_services *s, struct open_store *o)
 {
 	for (struct open_store **p = &s->stores; *p; p = &(*p)->next)
 		if (*p == o) {
 			*p = o->next;
 			break;
 		}
+}
+
+void services_store_free(struct fsha_services *s, struct open_store *o)
+{
 	store_close(o->store);
 	fsu_release(services_fs(s), o);
+}
+
+/* Under the mutex. */
+static struct open_store *find_store(const struct fsha_services *s, const struct store *store)
+{
+	struct open_store *o = s->stores;
+
+	while (o && o->store != store)
+		o = o->next;
+	assert(o);
+	return o;
+}
+
+void services_store_abandon(struct fsha_services *s, const struct store *store)
+{
+	find_store(s, store)->closed = true;
 }
 
 void services_store_close(struct fsha_services *s, struct store *store)
 {
 	struct open_store *o;
+	bool free_now;
 
 	services_lock(s);
-	for (o = s->stores; o && o->store != store; o = o->next)
-		;
-	assert(o);
+	o = find_store(s, store);
 	o->closed = true;
-	/* The janitor may hang in it; nobody waits for the janitor. */
-	if (!o->cleaning)
-		services_store_free(s, o);
+	/* The janitor may hang in it, and then frees it; nobody waits for the janitor. */
+	free_now = !o->cleaning;
+	if (free_now)
+		services_store_unlist(s, o);
+	else
+		o->janitors = true;
 	services_unlock(s);
+	if (free_now)
+		services_store_free(s, o);
 }

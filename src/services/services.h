@@ -47,7 +47,8 @@ struct open_store {
 	struct open_store *next;
 	struct store *store;
 	bool cleaning;
-	bool closed; /* while it was being cleaned: the janitor frees it */
+	bool closed;   /* its owner is done with it */
+	bool janitors; /* closed while it was being cleaned: the janitor frees it */
 };
 
 /* A term of another process of this host that this one takes part in. */
@@ -134,7 +135,11 @@ struct term *services_term(void *services, const char *election);
 fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
 				struct store **ret_store, fsha_error *reterr);
 void services_store_close(struct fsha_services *s, struct store *store);
-/* Unlist and free a store that is closed and not being cleaned. Under the mutex. */
+/* Its owner gave it up, but a thread still hangs in it, which closes it when it comes back. Under
+ * the mutex. */
+void services_store_abandon(struct fsha_services *s, const struct store *store);
+/* Take a store out of the list: under the mutex. Free it: without, since that closes files. */
+void services_store_unlist(struct fsha_services *s, struct open_store *o);
 void services_store_free(struct fsha_services *s, struct open_store *o);
 void services_log(const struct fsha_services *s, int level, const char *event, const char *format,
 		  ...) __attribute__((format(printf, 4, 5)));
