@@ -1,0 +1,397 @@
+/* What is promised while the filesystem does not answer at all: every call on files hangs. */
+#include "tests/test_hook.h"
+
+/* Threads of this process. A sanitizer has one of its own, so it is compared with before. */
+static size_t count_threads(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir("/proc/self/task");
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		n += entry->d_name[0] != '.';
+	(void)closedir(dir);
+	return n;
+}
+
+/* A leader whose filesystem stopped answering just now. */
+struct hung {
+	struct hook hook;
+	struct player player;
+	fsha_services *services;
+	size_t threads; /* before there were services */
+	int64_t shut_ms;
+};
+
+static void hang(struct hung *h)
+{
+	gate_set(&h->hook.gate, true);
+	h->shut_ms = now_ms();
+}
+
+/*
+ * A fresh one for every test: the threads of a services object that was closed in a hang end by
+ * themselves, which nothing orders with what comes after.
+ */
+static struct hung *lead_hooked(int (*decide)(struct hook *, const char *, const char *,
+					      const char *))
+{
+	static struct hung all[16];
+	static size_t used;
+	struct hung *h = &all[used++];
+
+	assert_true(used <= sizeof(all) / sizeof(all[0]));
+	h->threads = count_threads();
+	hook_init(&h->hook);
+	h->hook.decide = decide;
+	h->services = open_hooked(&h->hook);
+	player_lead(&h->player, h->services, ELECTION);
+	assert_ok(fsha_election_confirm_leadership(h->player.election, &h->player.session, ADDRESS,
+						   &t.error));
+	return h;
+}
+
+/* It answers again: all threads end, whatever the closes said. */
+static void recover(struct hung *h)
+{
+	gate_set(&h->hook.gate, false);
+	POLL_FOR(count_threads() <= h->threads);
+}
+
+static void close_hung(struct hung *h)
+{
+	assert_result(fsha_election_close(h->player.election, &t.error), FSHA_E_TIMEOUT);
+	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
+}
+
+static void leadership_ends_with_the_lease_while_every_call_hangs(void **state)
+{
+	struct hung *h = lead_hooked(NULL);
+	int64_t end_ms;
+
+	(void)state;
+	hang(h);
+	assert_int_equal(fsha_election_has_leadership(h->player.election, &h->player.session), 1);
+	POLL_FOR(!fsha_election_has_leadership(h->player.election, &h->player.session));
+	/* A lease after the last heartbeat that came through, and that was before the hang. */
+	end_ms = now_ms();
+	assert_true(end_ms - h->shut_ms <= LEASE_MS + 50);
+	close_hung(h);
+	recover(h);
+}
+
+static void revocation_is_delivered_once_while_every_call_hangs(void **state)
+{
+	struct hung *h = lead_hooked(NULL);
+
+	(void)state;
+	hang(h);
+	WAIT_FOR(&h->player.post, h->player.revokes == 1);
+	assert_true(now_ms() - h->shut_ms < 2 * LEASE_MS);
+	close_hung(h);
+	recover(h);
+	assert_int_equal(h->player.revokes, 1);
+	assert_int_equal(h->player.grants, 1);
+}
+
+static void close_of_a_hung_leader_revokes_and_times_out_within_a_lease(void **state)
+{
+	struct hung *h = lead_hooked(NULL);
+	int64_t start_ms;
+
+	(void)state;
+	hang(h);
+	start_ms = now_ms();
+	assert_result(fsha_election_close(h->player.election, &t.error), FSHA_E_TIMEOUT);
+	assert_true(now_ms() - start_ms < 2 * LEASE_MS);
+	assert_int_equal(h->player.revokes, 1);
+	start_ms = now_ms();
+	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
+	assert_true(now_ms() - start_ms < 2 * LEASE_MS);
+	recover(h);
+	assert_int_equal(h->player.revokes, 1);
+}
+
+static void a_hung_leader_comes_back_when_the_filesystem_answers(void **state)
+{
+	struct hung *h = lead_hooked(NULL);
+
+	(void)state;
+	hang(h);
+	WAIT_FOR(&h->player.post, h->player.revokes == 1);
+	gate_set(&h->hook.gate, false);
+	WAIT_FOR(&h->player.post, h->player.grants == 2);
+	assert_false(fsha_uuid_equal(&h->player.sessions[0], &h->player.sessions[1]));
+	player_close(&h->player);
+	close_services(h->services);
+	recover(h);
+}
+
+/* ---- other threads of the program that hang in a call ---- */
+
+struct caller {
+	pthread_t thread;
+	fsha_state_store *store;
+	fsha_job_graph_store *graphs;
+	struct post post;
+	bool done;
+	fsha_result result;
+};
+
+static void call_in_thread(struct caller *c, void *(*run)(void *))
+{
+	post_init(&c->post);
+	c->done = false;
+	assert_int_equal(pthread_create(&c->thread, NULL, run, c), 0);
+}
+
+static void *caller_done(struct caller *c, fsha_result result)
+{
+	post_lock(&c->post);
+	c->result = result;
+	c->done = true;
+	post_unlock(&c->post);
+	return NULL;
+}
+
+static void *add_run(void *arg)
+{
+	struct caller *c = arg;
+
+	return caller_done(c, fsha_state_store_add(c->store, "late", "v", 1, NULL, NULL));
+}
+
+static void *close_store_run(void *arg)
+{
+	struct caller *c = arg;
+
+	fsha_state_store_close(c->store);
+	return caller_done(c, FSHA_OK);
+}
+
+static const fsha_job_id job = { { 1, 2, 3 } };
+
+static void *put_run(void *arg)
+{
+	struct caller *c = arg;
+
+	return caller_done(c, fsha_job_graph_store_put(c->graphs, &job, "{}", 2, NULL));
+}
+
+/* Is the question answered? In a thread of its own, so that a wrong answer is no hanging test. */
+struct question {
+	struct player *player;
+	struct post post;
+	bool answered;
+	int leads;
+};
+
+static void *ask_run(void *arg)
+{
+	struct question *q = arg;
+	int leads = fsha_election_has_leadership(q->player->election, &q->player->session);
+
+	post_lock(&q->post);
+	q->leads = leads;
+	q->answered = true;
+	post_unlock(&q->post);
+	return NULL;
+}
+
+static void assert_answered(struct player *player)
+{
+	struct question q = { .player = player };
+	pthread_t thread;
+	bool answered;
+
+	post_init(&q.post);
+	assert_int_equal(pthread_create(&thread, NULL, ask_run, &q), 0);
+	answered = WITHIN(&q.post, LEASE_MS * 3, q.answered);
+	if (!answered)
+		fail_msg("has_leadership hangs");
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void a_write_that_hangs_past_the_lease_is_refused(void **state)
+{
+	struct caller c;
+	struct hung *h = lead_hooked(NULL);
+
+	(void)state;
+	assert_ok(fsha_state_store_open(h->services, "ns", ELECTION, &c.store, &t.error));
+	assert_ok(fsha_state_store_add(c.store, "first", "v", 1, NULL, &t.error));
+	hang(h);
+	call_in_thread(&c, add_run);
+	WAIT_FOR(&h->player.post, h->player.revokes == 1);
+	assert_answered(&h->player);
+	assert_false(WITHIN(&c.post, 0, c.done));
+	gate_set(&h->hook.gate, false);
+	WAIT_FOR(&c.post, c.done);
+	assert_int_equal(pthread_join(c.thread, NULL), 0);
+	/* Nobody else has led meanwhile, so whichever it is it must be true. */
+	assert_true(c.result == FSHA_OK || c.result == FSHA_E_NOT_LEADER ||
+		    c.result == FSHA_E_FENCED);
+	fsha_state_store_close(c.store);
+	player_close(&h->player);
+	close_services(h->services);
+	recover(h);
+}
+
+static void has_leadership_answers_while_a_store_close_hangs(void **state)
+{
+	struct caller c;
+	struct hung *h = lead_hooked(NULL);
+
+	(void)state;
+	assert_ok(fsha_state_store_open(h->services, "ns", ELECTION, &c.store, &t.error));
+	assert_ok(fsha_state_store_add(c.store, "first", "v", 1, NULL, &t.error));
+	hang(h);
+	call_in_thread(&c, close_store_run);
+	WAIT_FOR(&h->hook.gate.post, h->hook.gate.waiting > 0);
+	(void)WITHIN(&c.post, 100, c.done);
+	assert_answered(&h->player);
+	WAIT_FOR(&h->player.post, h->player.revokes == 1);
+	gate_set(&h->hook.gate, false);
+	WAIT_FOR(&c.post, c.done);
+	assert_int_equal(pthread_join(c.thread, NULL), 0);
+	player_close(&h->player);
+	close_services(h->services);
+	recover(h);
+}
+
+/* Job graphs of others that the listener hears of, and a gate in its way. */
+struct graph_listener {
+	struct post post;
+	struct gate gate;
+	unsigned added;
+};
+
+static void on_added(void *ctx, const fsha_job_id *id)
+{
+	struct graph_listener *l = ctx;
+
+	(void)id;
+	post_lock(&l->post);
+	l->added++;
+	post_unlock(&l->post);
+	gate_pass(&l->gate);
+}
+
+static int hang_graph_commits(struct hook *h, const char *op, const char *path, const char *to)
+{
+	(void)path;
+	if (atomic_load(&h->mode) && strcmp(op, "rename") == 0 && strncmp(to, "0102", 4) == 0) {
+		atomic_fetch_add(&h->count, 1);
+		while (atomic_load(&h->mode))
+			(void)usleep(1000);
+	}
+	return 0;
+}
+
+static void revocation_is_delivered_while_a_put_of_a_job_graph_hangs(void **state)
+{
+	const fsha_job_id foreign[2] = { { { 7 } }, { { 8 } } };
+	struct graph_listener l = { .added = 0 };
+	fsha_job_graph_listener listener = { sizeof(listener), &l, on_added, NULL, NULL };
+	fsha_job_graph_store *others;
+	struct caller c;
+	struct hung *h = lead_hooked(hang_graph_commits);
+
+	(void)state;
+	post_init(&l.post);
+	gate_init(&l.gate);
+	assert_ok(fsha_job_graph_store_open(h->services, &others, &t.error));
+	assert_ok(fsha_job_graph_store_start(others, NULL, &t.error));
+	for (int i = 0; i < 2; i++)
+		assert_ok(fsha_job_graph_store_put(others, &foreign[i], "{}", 2, &t.error));
+	assert_ok(fsha_job_graph_store_open(h->services, &c.graphs, &t.error));
+	gate_set(&l.gate, true);
+	assert_ok(fsha_job_graph_store_start(c.graphs, &listener, &t.error));
+	WAIT_FOR(&l.gate.post, l.gate.waiting == 1);
+	/* The executor is busy with the first; the second is still to be told. */
+	atomic_store(&h->hook.mode, 1);
+	call_in_thread(&c, put_run);
+	POLL_FOR(atomic_load(&h->hook.count) == 1);
+	hang(h);
+	gate_set(&l.gate, false);
+	WAIT_FOR(&h->player.post, h->player.revokes == 1);
+	assert_true(now_ms() - h->shut_ms < 2 * LEASE_MS);
+	atomic_store(&h->hook.mode, 0);
+	gate_set(&h->hook.gate, false);
+	WAIT_FOR(&c.post, c.done);
+	assert_int_equal(pthread_join(c.thread, NULL), 0);
+	fsha_job_graph_store_close(c.graphs);
+	fsha_job_graph_store_close(others);
+	player_close(&h->player);
+	close_services(h->services);
+	recover(h);
+}
+
+static int hang_graph_listings(struct hook *h, const char *op, const char *path, const char *to)
+{
+	(void)to;
+	if (atomic_load(&h->mode) && strcmp(op, "getdents") == 0 && strstr(path, "job_graphs")) {
+		atomic_fetch_add(&h->count, 1);
+		while (atomic_load(&h->mode))
+			(void)usleep(1000);
+	}
+	return 0;
+}
+
+static void services_close_after_a_listening_store_was_closed_in_a_hang(void **state)
+{
+	struct graph_listener l = { .added = 0 };
+	fsha_job_graph_listener listener = { sizeof(listener), &l, on_added, NULL, NULL };
+	fsha_job_graph_store *others, *graphs;
+	struct hung *h = lead_hooked(hang_graph_listings);
+
+	(void)state;
+	post_init(&l.post);
+	gate_init(&l.gate);
+	assert_ok(fsha_job_graph_store_open(h->services, &others, &t.error));
+	assert_ok(fsha_job_graph_store_start(others, NULL, &t.error));
+	assert_ok(fsha_job_graph_store_put(others, &job, "{}", 2, &t.error));
+	atomic_store(&h->hook.mode, 1);
+	assert_ok(fsha_job_graph_store_open(h->services, &graphs, &t.error));
+	assert_ok(fsha_job_graph_store_start(graphs, &listener, &t.error));
+	POLL_FOR(atomic_load(&h->hook.count) == 1);
+	assert_result(fsha_job_graph_store_stop(graphs, &t.error), FSHA_E_TIMEOUT);
+	fsha_job_graph_store_close(graphs);
+	fsha_job_graph_store_close(others);
+	player_close(&h->player);
+	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
+	atomic_store(&h->hook.mode, 0);
+	recover(h);
+	assert_int_equal(l.added, 0);
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* With the first thread of all a sanitizer may start one of its own, which is not to be counted. */
+static int start_a_thread(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	return pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(leadership_ends_with_the_lease_while_every_call_hangs),
+		TEST(revocation_is_delivered_once_while_every_call_hangs),
+		TEST(close_of_a_hung_leader_revokes_and_times_out_within_a_lease),
+		TEST(a_hung_leader_comes_back_when_the_filesystem_answers),
+		TEST(a_write_that_hangs_past_the_lease_is_refused),
+		TEST(has_leadership_answers_while_a_store_close_hangs),
+		TEST(revocation_is_delivered_while_a_put_of_a_job_graph_hangs),
+		TEST(services_close_after_a_listening_store_was_closed_in_a_hang),
+	};
+
+	return cmocka_run_group_tests(tests, start_a_thread, NULL);
+}
