@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/crashfs_fixture.h"
+#include "tests/lib/disk.h"
 
 #define RENAMES (1u << CRASHFS_RENAMEAT)
 
@@ -18,11 +18,11 @@
 
 static void fault_hits_the_call_of_its_number_only(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_arm(*state, 0, 2, EACCES, CRASHFS_NOT_DONE);
+	disk_arm(*state, 0, 2, EACCES, CRASHFS_NOT_DONE);
 	assert_int_equal(fsu_mkdirat(fs, AT_FDCWD, "0", 0700), 0);
-	assert_int_equal(fsu_mkdirat(fixture_client(state, 1), AT_FDCWD, "other", 0700), 0);
+	assert_int_equal(fsu_mkdirat(disk_client(state, 1), AT_FDCWD, "other", 0700), 0);
 	assert_int_equal(fsu_mkdirat(fs, AT_FDCWD, "1", 0700), 0);
 	assert_int_equal(crashfs_faults_fired(*state), 0);
 	assert_int_equal(fsu_mkdirat(fs, AT_FDCWD, "2", 0700), -EACCES);
@@ -34,20 +34,20 @@ static void fault_hits_the_call_of_its_number_only(void **state)
 
 static void fault_with_a_mask_counts_those_calls_only(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_arm(*state, 1u << CRASHFS_UNLINKAT, 1, EROFS, CRASHFS_NOT_DONE);
-	fixture_write(fs, "a", "");
-	fixture_write(fs, "b", "");
+	disk_arm(*state, 1u << CRASHFS_UNLINKAT, 1, EROFS, CRASHFS_NOT_DONE);
+	disk_write(fs, "a", "");
+	disk_write(fs, "b", "");
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "a", 0), 0);
-	fixture_mkdir(fs, "c");
+	disk_mkdir(fs, "c");
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "b", 0), -EROFS);
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "b", 0), 0);
 }
 
 static void repeated_fault_stays(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
 	crashfs_fault_arm(*state,
 			  &(struct crashfs_fault){ .at = 1, .error = ENOSPC, .repeat = true });
@@ -60,7 +60,7 @@ static void repeated_fault_stays(void **state)
 
 static void two_faults_can_be_armed(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
 	crashfs_fault_arm(*state, &(struct crashfs_fault){ .at = 0, .error = EIO });
 	crashfs_fault_arm(*state, &(struct crashfs_fault){ .at = 1, .error = ENOSPC });
@@ -72,19 +72,19 @@ static void two_faults_can_be_armed(void **state)
 
 static void lost_reply_of_a_rename_says_ENOENT_and_it_happened(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_write(fs, "a", "1");
-	fixture_arm(*state, RENAMES, 0, ENOENT, CRASHFS_DONE);
+	disk_write(fs, "a", "1");
+	disk_arm(*state, RENAMES, 0, ENOENT, CRASHFS_DONE);
 	assert_int_equal(fsu_renameat(fs, AT_FDCWD, "a", AT_FDCWD, "b"), -ENOENT);
 	assert_string_equal(crashfs_ls(*state, ""), "b");
 }
 
 static void lost_reply_of_a_creation_leaves_the_file_but_no_descriptor(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_arm(*state, 1u << CRASHFS_OPENAT, 0, ETIMEDOUT, CRASHFS_DONE);
+	disk_arm(*state, 1u << CRASHFS_OPENAT, 0, ETIMEDOUT, CRASHFS_DONE);
 	assert_int_equal(fsu_openat(fs, AT_FDCWD, "a", O_WRONLY | O_CREAT, 0600), -ETIMEDOUT);
 	assert_string_equal(crashfs_ls(*state, ""), "a");
 	assert_int_equal(crashfs_open_fds(*state, 0), 0);
@@ -92,11 +92,11 @@ static void lost_reply_of_a_creation_leaves_the_file_but_no_descriptor(void **st
 
 static void lost_reply_of_a_listing_loses_no_entry(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
-	int fd = fixture_open_dir(fs, ".");
+	const struct fsu *fs = disk_client(state, 0);
+	int fd = disk_open_dir(fs, ".");
 	char buf[256];
 
-	fixture_arm(*state, 1u << CRASHFS_GETDENTS, 0, EIO, CRASHFS_DONE);
+	disk_arm(*state, 1u << CRASHFS_GETDENTS, 0, EIO, CRASHFS_DONE);
 	assert_int_equal(fsu_getdents(fs, fd, buf, sizeof(buf)), -EIO);
 	assert_true(fsu_getdents(fs, fd, buf, sizeof(buf)) > 0);
 	assert_int_equal(fsu_close(fs, fd), 0);
@@ -104,39 +104,39 @@ static void lost_reply_of_a_listing_loses_no_entry(void **state)
 
 static void failed_close_has_closed(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
-	int fd = fixture_open_dir(fs, ".");
+	const struct fsu *fs = disk_client(state, 0);
+	int fd = disk_open_dir(fs, ".");
 
-	fixture_arm(*state, 1u << CRASHFS_CLOSE, 0, EINTR, CRASHFS_NOT_DONE);
+	disk_arm(*state, 1u << CRASHFS_CLOSE, 0, EINTR, CRASHFS_NOT_DONE);
 	assert_int_equal(fsu_close(fs, fd), -EINTR);
 	assert_int_equal(crashfs_open_fds(*state, 0), 0);
 }
 
 static void short_write_writes_half_and_short_read_reads_half(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	int fd = fsu_openat(fs, AT_FDCWD, "a", O_RDWR | O_CREAT, 0600);
 	char buf[8];
 
-	fixture_arm(*state, 1u << CRASHFS_WRITE, 0, EIO, CRASHFS_SHORT);
+	disk_arm(*state, 1u << CRASHFS_WRITE, 0, EIO, CRASHFS_SHORT);
 	assert_int_equal(fsu_write(fs, fd, "123456", 6), 3);
 	assert_int_equal(fsu_write(fs, fd, "456", 3), 3);
-	fixture_arm(*state, 1u << CRASHFS_PREAD, 0, EIO, CRASHFS_SHORT);
+	disk_arm(*state, 1u << CRASHFS_PREAD, 0, EIO, CRASHFS_SHORT);
 	assert_int_equal(fsu_pread(fs, fd, buf, sizeof(buf), 0), 3);
 	assert_int_equal(fsu_pread(fs, fd, buf, sizeof(buf), 3), 3);
 	assert_int_equal(fsu_close(fs, fd), 0);
-	fixture_expect(*state, "a", "123456");
+	disk_expect(*state, "a", "123456");
 }
 
 static void power_cut_comes_before_the_call(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_write(fs, "a", "");
-	fixture_sync_dir(fs, ".");
-	fixture_arm(*state, RENAMES, 0, 0, CRASHFS_CRASH);
+	disk_write(fs, "a", "");
+	disk_sync_dir(fs, ".");
+	disk_arm(*state, RENAMES, 0, 0, CRASHFS_CRASH);
 	assert_int_equal(fsu_renameat(fs, AT_FDCWD, "a", AT_FDCWD, "b"), -EIO);
-	assert_int_equal(fsu_mkdirat(fixture_client(state, 1), AT_FDCWD, "c", 0700), -EIO);
+	assert_int_equal(fsu_mkdirat(disk_client(state, 1), AT_FDCWD, "c", 0700), -EIO);
 	crashfs_crash_keeping_all(*state);
 	crashfs_recover(*state);
 	assert_string_equal(crashfs_ls(*state, ""), "a");
@@ -144,12 +144,12 @@ static void power_cut_comes_before_the_call(void **state)
 
 static void failed_allocation_is_NULL_and_leaves_the_old_block(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	char *p = fsu_alloc(fs, 4), *q;
 
 	assert_non_null(p);
 	memcpy(p, "abc", 4);
-	fixture_arm(*state, 1u << CRASHFS_ALLOC, 0, ENOMEM, CRASHFS_DONE);
+	disk_arm(*state, 1u << CRASHFS_ALLOC, 0, ENOMEM, CRASHFS_DONE);
 	assert_null(fsu_resize(fs, p, 100));
 	assert_int_equal(crashfs_bytes_allocated(*state), 4);
 	q = fsu_resize(fs, p, 100);
@@ -161,11 +161,11 @@ static void failed_allocation_is_NULL_and_leaves_the_old_block(void **state)
 
 static void log_tells_the_call_and_the_fault(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	const char *log;
 
-	fixture_write(fs, "a", "");
-	fixture_arm(*state, RENAMES, 0, ESTALE, CRASHFS_DONE);
+	disk_write(fs, "a", "");
+	disk_arm(*state, RENAMES, 0, ESTALE, CRASHFS_DONE);
 	(void)fsu_renameat(fs, AT_FDCWD, "a", AT_FDCWD, "b");
 	log = crashfs_log(*state);
 	assert_non_null(strstr(log, "renameat a -> b = -116 ESTALE"));
@@ -175,12 +175,12 @@ static void log_tells_the_call_and_the_fault(void **state)
 
 static void calls_are_known_by_their_number(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	enum crashfs_call call;
 	bool changes;
 
 	crashfs_count_reset(*state);
-	fixture_write_synced(fs, "a", "1");
+	disk_write_synced(fs, "a", "1");
 	assert_int_equal(crashfs_count(*state, 0), 4);
 	assert_true(crashfs_call_at(*state, 0, 0, &call, &changes));
 	assert_string_equal(crashfs_call_name(call), "openat");
@@ -212,10 +212,10 @@ static void take_away(void *hook_ctx, enum crashfs_call call, const char *path, 
 
 static void hook_acts_between_two_calls_and_not_in_itself(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	struct rival rival = { .c = *state };
 
-	fixture_write(fs, "a", "1");
+	disk_write(fs, "a", "1");
 	crashfs_hook_set(*state, take_away, &rival);
 	assert_int_equal(fsu_renameat(fs, AT_FDCWD, "a", AT_FDCWD, "b"), -ENOENT);
 	crashfs_hook_set(*state, NULL, NULL);
@@ -251,7 +251,7 @@ static int open_lock(const struct fsu *fs, int flags)
 
 static void lock_excludes_other_clients_until_its_close(void **state)
 {
-	const struct fsu *a = fixture_client(state, 0), *b = fixture_client(state, 1);
+	const struct fsu *a = disk_client(state, 0), *b = disk_client(state, 1);
 	int fd_a = open_lock(a, O_RDWR), fd_b = open_lock(b, O_RDWR);
 
 	assert_int_equal(lock(a, fd_a, F_WRLCK), 0);
@@ -267,7 +267,7 @@ static void lock_excludes_other_clients_until_its_close(void **state)
 
 static void lock_excludes_another_descriptor_and_outlives_its_close(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	int fd = open_lock(fs, O_RDWR), other = open_lock(fs, O_RDWR), third;
 
 	assert_int_equal(lock(fs, fd, F_WRLCK), 0);
@@ -284,7 +284,7 @@ static void lock_excludes_another_descriptor_and_outlives_its_close(void **state
 
 static void lock_dies_with_its_client(void **state)
 {
-	const struct fsu *a = fixture_client(state, 0), *b = fixture_client(state, 1);
+	const struct fsu *a = disk_client(state, 0), *b = disk_client(state, 1);
 	int fd_a = open_lock(a, O_RDWR), fd_b = open_lock(b, O_RDWR);
 
 	assert_int_equal(lock(a, fd_a, F_WRLCK), 0);
@@ -297,23 +297,23 @@ static void lock_dies_with_its_client(void **state)
 
 static void killed_client_leaves_what_it_wrote(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
-	fixture_write(fs, "a", "1");
+	disk_write(fs, "a", "1");
 	crashfs_kill_client(*state, 0);
-	fixture_expect(*state, "a", "1");
-	fixture_expect_read(fs, "a", "1");
+	disk_expect(*state, "a", "1");
+	disk_expect_read(fs, "a", "1");
 }
 
 /* ---- Time, mounts, chance ---- */
 
 static void time_passes_by_calls_and_waits_alone(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	int64_t now_ns = fsu_now_ns(fs), wall_ns = fsu_wall_ns(fs);
 
 	assert_int_equal(fsu_now_ns(fs), now_ns);
-	fixture_mkdir(fs, "a");
+	disk_mkdir(fs, "a");
 	assert_int_equal(fsu_now_ns(fs), now_ns + 1000);
 	assert_int_equal(fsu_wait(fs, NULL, 0, now_ns + FSU_NS_PER_S), 0);
 	assert_int_equal(fsu_now_ns(fs), now_ns + FSU_NS_PER_S);
@@ -325,7 +325,7 @@ static void time_passes_by_calls_and_waits_alone(void **state)
 
 static void wait_sees_a_descriptor_that_is_ready(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	int fds[] = { -1, eventfd(0, EFD_CLOEXEC), eventfd(1, EFD_CLOEXEC) };
 	int64_t now_ns = fsu_now_ns(fs);
 
@@ -347,7 +347,7 @@ static void expect_mount(const struct crashfs_options *options, long magic, cons
 	struct statx st;
 	int fd;
 
-	fd = fixture_open_dir(fs, ".");
+	fd = disk_open_dir(fs, ".");
 	assert_int_equal(fsu_fstatfs(fs, fd, &statfs), 0);
 	assert_int_equal(statfs.f_type, magic);
 	assert_int_equal(fsu_statx(fs, fd, "", AT_EMPTY_PATH, STATX_INO, &st), 0);
@@ -374,7 +374,7 @@ static void mount_is_local_without_caches_and_NFS_with_them(void **state)
 
 static void inotify_is_not_there(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 
 	assert_int_equal(fsu_notify_open(fs), -ENOSYS);
 	assert_int_equal(fsu_notify_add(fs, 0, AT_FDCWD, "", 0), -ENOSYS);
@@ -387,7 +387,7 @@ static void random_bytes_follow_from_the_seed(void **state)
 	struct crashfs *other = crashfs_create(&(struct crashfs_options){ .seed = 2 });
 	uint8_t a[16], b[16], c[16];
 
-	assert_int_equal(fsu_random(fixture_client(state, 0), a, sizeof(a)), 0);
+	assert_int_equal(fsu_random(disk_client(state, 0), a, sizeof(a)), 0);
 	assert_int_equal(fsu_random(crashfs_client(same, 0), b, sizeof(b)), 0);
 	assert_int_equal(fsu_random(crashfs_client(other, 0), c, sizeof(c)), 0);
 	crashfs_destroy(same);
@@ -400,7 +400,7 @@ static void random_bytes_follow_from_the_seed(void **state)
 
 static void damage_is_durable_and_seen_by_who_has_it_open(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	char buf[8];
 	int fd;
 
@@ -412,7 +412,7 @@ static void damage_is_durable_and_seen_by_who_has_it_open(void **state)
 	assert_int_equal(fsu_close(fs, fd), 0);
 	crashfs_crash_losing_all(*state);
 	crashfs_recover(*state);
-	fixture_expect(*state, "a/b/c", "bad!");
+	disk_expect(*state, "a/b/c", "bad!");
 	crashfs_rm(*state, "a");
 	crashfs_crash_losing_all(*state);
 	crashfs_recover(*state);
@@ -422,18 +422,18 @@ static void damage_is_durable_and_seen_by_who_has_it_open(void **state)
 
 static void inodes_that_nothing_leads_to_are_swept(void **state)
 {
-	const struct fsu *fs = fixture_client(state, 0);
+	const struct fsu *fs = disk_client(state, 0);
 	char byte = 0;
 	int fd;
 
-	fixture_write(fs, "kept", "1");
+	disk_write(fs, "kept", "1");
 	fd = fsu_openat(fs, AT_FDCWD, "kept", O_RDONLY, 0);
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "kept", 0), 0);
 	for (int i = 0; i < 10000; i++) {
-		fixture_write(fs, "x", "2");
+		disk_write(fs, "x", "2");
 		assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "x", 0), 0);
 		if (i % 1000 == 0)
-			fixture_sync_dir(fs, ".");
+			disk_sync_dir(fs, ".");
 	}
 	assert_int_equal(fsu_pread(fs, fd, &byte, 1, 0), 1);
 	assert_int_equal(byte, '1');
@@ -443,31 +443,31 @@ static void inodes_that_nothing_leads_to_are_swept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fixture_test(fault_hits_the_call_of_its_number_only),
-		fixture_test(fault_with_a_mask_counts_those_calls_only),
-		fixture_test(repeated_fault_stays),
-		fixture_test(two_faults_can_be_armed),
-		fixture_test(lost_reply_of_a_rename_says_ENOENT_and_it_happened),
-		fixture_test(lost_reply_of_a_creation_leaves_the_file_but_no_descriptor),
-		fixture_test(lost_reply_of_a_listing_loses_no_entry),
-		fixture_test(failed_close_has_closed),
-		fixture_test(short_write_writes_half_and_short_read_reads_half),
-		fixture_test(power_cut_comes_before_the_call),
-		fixture_test(failed_allocation_is_NULL_and_leaves_the_old_block),
-		fixture_test(log_tells_the_call_and_the_fault),
-		fixture_test(calls_are_known_by_their_number),
-		fixture_test(hook_acts_between_two_calls_and_not_in_itself),
-		fixture_test(lock_excludes_other_clients_until_its_close),
-		fixture_test(lock_excludes_another_descriptor_and_outlives_its_close),
-		fixture_test(lock_dies_with_its_client),
-		fixture_test(killed_client_leaves_what_it_wrote),
-		fixture_test(time_passes_by_calls_and_waits_alone),
-		fixture_test(wait_sees_a_descriptor_that_is_ready),
-		fixture_test(mount_is_local_without_caches_and_NFS_with_them),
-		fixture_test(inotify_is_not_there),
-		fixture_test(random_bytes_follow_from_the_seed),
-		fixture_test(damage_is_durable_and_seen_by_who_has_it_open),
-		fixture_test(inodes_that_nothing_leads_to_are_swept),
+		disk_test(fault_hits_the_call_of_its_number_only),
+		disk_test(fault_with_a_mask_counts_those_calls_only),
+		disk_test(repeated_fault_stays),
+		disk_test(two_faults_can_be_armed),
+		disk_test(lost_reply_of_a_rename_says_ENOENT_and_it_happened),
+		disk_test(lost_reply_of_a_creation_leaves_the_file_but_no_descriptor),
+		disk_test(lost_reply_of_a_listing_loses_no_entry),
+		disk_test(failed_close_has_closed),
+		disk_test(short_write_writes_half_and_short_read_reads_half),
+		disk_test(power_cut_comes_before_the_call),
+		disk_test(failed_allocation_is_NULL_and_leaves_the_old_block),
+		disk_test(log_tells_the_call_and_the_fault),
+		disk_test(calls_are_known_by_their_number),
+		disk_test(hook_acts_between_two_calls_and_not_in_itself),
+		disk_test(lock_excludes_other_clients_until_its_close),
+		disk_test(lock_excludes_another_descriptor_and_outlives_its_close),
+		disk_test(lock_dies_with_its_client),
+		disk_test(killed_client_leaves_what_it_wrote),
+		disk_test(time_passes_by_calls_and_waits_alone),
+		disk_test(wait_sees_a_descriptor_that_is_ready),
+		disk_test(mount_is_local_without_caches_and_NFS_with_them),
+		disk_test(inotify_is_not_there),
+		disk_test(random_bytes_follow_from_the_seed),
+		disk_test(damage_is_durable_and_seen_by_who_has_it_open),
+		disk_test(inodes_that_nothing_leads_to_are_swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/crashfs_fixture.h"
+#include "tests/lib/disk.h"
 #include "tests/lib/sweep.h"
 
 #define TEXT "the content"
@@ -49,9 +49,9 @@ static void setup(void *ctx, struct crashfs *c)
 	const struct fsu *fs = crashfs_client(c, 0);
 
 	(void)ctx;
-	fixture_mkdir(fs, "tenure");
-	fixture_mkdir(fs, "store");
-	fixture_sync_dir(fs, ".");
+	disk_mkdir(fs, "tenure");
+	disk_mkdir(fs, "store");
+	disk_sync_dir(fs, ".");
 }
 
 static int write_all(const struct fsu *fs, int fd, const char *data, size_t len, bool once)
@@ -190,7 +190,7 @@ static void right_operation_passes_with_caches_and_every_errno(void **state)
 	struct sweep_scenario scenario = scenario_with(&p);
 
 	(void)state;
-	scenario.options.cache_ns = FIXTURE_CACHE_NS;
+	scenario.options.cache_ns = DISK_CACHE_NS;
 	scenario.exhaustive = true;
 	sweep_assert(&scenario);
 }

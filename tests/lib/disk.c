@@ -1,4 +1,4 @@
-#include "tests/lib/crashfs_fixture.h"
+#include "tests/lib/disk.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -11,20 +11,19 @@
 #define DENT_RECLEN 16
 #define DENT_NAME 19
 
-int fixture_setup(void **state)
+int disk_setup(void **state)
 {
 	*state = crashfs_create(&(struct crashfs_options){ .seed = 1 });
 	return 0;
 }
 
-int fixture_setup_cached(void **state)
+int disk_setup_cached(void **state)
 {
-	*state = crashfs_create(
-		&(struct crashfs_options){ .seed = 1, .cache_ns = FIXTURE_CACHE_NS });
+	*state = crashfs_create(&(struct crashfs_options){ .seed = 1, .cache_ns = DISK_CACHE_NS });
 	return 0;
 }
 
-int fixture_teardown(void **state)
+int disk_teardown(void **state)
 {
 	struct crashfs *c = *state;
 	bool leaks = crashfs_bytes_allocated(c) > 0;
@@ -37,12 +36,12 @@ int fixture_teardown(void **state)
 	return leaks ? -1 : 0;
 }
 
-const struct fsu *fixture_client(void **state, unsigned client)
+const struct fsu *disk_client(void **state, unsigned client)
 {
 	return crashfs_client(*state, client);
 }
 
-void fixture_mkdir(const struct fsu *fs, const char *path)
+void disk_mkdir(const struct fsu *fs, const char *path)
 {
 	assert_int_equal(fsu_mkdirat(fs, AT_FDCWD, path, 0700), 0);
 }
@@ -58,17 +57,17 @@ static void write_file(const struct fsu *fs, const char *path, const char *text,
 	assert_int_equal(fsu_close(fs, fd), 0);
 }
 
-void fixture_write(const struct fsu *fs, const char *path, const char *text)
+void disk_write(const struct fsu *fs, const char *path, const char *text)
 {
 	write_file(fs, path, text, false);
 }
 
-void fixture_write_synced(const struct fsu *fs, const char *path, const char *text)
+void disk_write_synced(const struct fsu *fs, const char *path, const char *text)
 {
 	write_file(fs, path, text, true);
 }
 
-int fixture_open_dir(const struct fsu *fs, const char *path)
+int disk_open_dir(const struct fsu *fs, const char *path)
 {
 	int fd = fsu_openat(fs, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
@@ -76,24 +75,24 @@ int fixture_open_dir(const struct fsu *fs, const char *path)
 	return fd;
 }
 
-void fixture_sync_dir(const struct fsu *fs, const char *path)
+void disk_sync_dir(const struct fsu *fs, const char *path)
 {
-	int fd = fixture_open_dir(fs, path);
+	int fd = disk_open_dir(fs, path);
 
 	assert_int_equal(fsu_fsync(fs, fd), 0);
 	assert_int_equal(fsu_close(fs, fd), 0);
 }
 
-void fixture_two_dirs(const struct fsu *fs)
+void disk_two_dirs(const struct fsu *fs)
 {
-	fixture_mkdir(fs, "p");
-	fixture_mkdir(fs, "q");
-	fixture_write_synced(fs, "p/x", "1");
-	fixture_sync_dir(fs, "p");
-	fixture_sync_dir(fs, ".");
+	disk_mkdir(fs, "p");
+	disk_mkdir(fs, "q");
+	disk_write_synced(fs, "p/x", "1");
+	disk_sync_dir(fs, "p");
+	disk_sync_dir(fs, ".");
 }
 
-int64_t fixture_mtime_ns(const struct fsu *fs, const char *path)
+int64_t disk_mtime_ns(const struct fsu *fs, const char *path)
 {
 	struct statx st;
 
@@ -101,7 +100,7 @@ int64_t fixture_mtime_ns(const struct fsu *fs, const char *path)
 	return st.stx_mtime.tv_sec * FSU_NS_PER_S + st.stx_mtime.tv_nsec;
 }
 
-void fixture_expect_read(const struct fsu *fs, const char *path, const char *text)
+void disk_expect_read(const struct fsu *fs, const char *path, const char *text)
 {
 	int fd = fsu_openat(fs, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	char buf[256];
@@ -114,7 +113,7 @@ void fixture_expect_read(const struct fsu *fs, const char *path, const char *tex
 	assert_int_equal(fsu_close(fs, fd), 0);
 }
 
-void fixture_expect(struct crashfs *c, const char *path, const char *text)
+void disk_expect(struct crashfs *c, const char *path, const char *text)
 {
 	size_t len = 0;
 	const uint8_t *data = crashfs_cat(c, path, &len);
@@ -124,7 +123,7 @@ void fixture_expect(struct crashfs *c, const char *path, const char *text)
 	assert_memory_equal(data, text, len);
 }
 
-uint16_t fixture_dent_len(const char *entry)
+uint16_t disk_dent_len(const char *entry)
 {
 	uint16_t len;
 
@@ -132,34 +131,34 @@ uint16_t fixture_dent_len(const char *entry)
 	return len;
 }
 
-const char *fixture_dent_name(const char *entry)
+const char *disk_dent_name(const char *entry)
 {
 	return entry + DENT_NAME;
 }
 
-bool fixture_lists(const struct fsu *fs, const char *path, const char *name)
+bool disk_lists(const struct fsu *fs, const char *path, const char *name)
 {
-	int fd = fixture_open_dir(fs, path);
+	int fd = disk_open_dir(fs, path);
 	bool found = false;
 	char buf[1024];
 	ssize_t n;
 
 	while ((n = fsu_getdents(fs, fd, buf, sizeof(buf))) > 0)
-		for (ssize_t at = 0; at < n; at += fixture_dent_len(buf + at))
-			found |= strcmp(fixture_dent_name(buf + at), name) == 0;
+		for (ssize_t at = 0; at < n; at += disk_dent_len(buf + at))
+			found |= strcmp(disk_dent_name(buf + at), name) == 0;
 	assert_int_equal(n, 0);
 	assert_int_equal(fsu_close(fs, fd), 0);
 	return found;
 }
 
-void fixture_removed_dir(const struct fsu *fs, int error)
+void disk_removed_dir(const struct fsu *fs, int error)
 {
 	char buf[256];
 	int dir;
 
-	fixture_mkdir(fs, "d");
-	fixture_write(fs, "f", "1");
-	dir = fixture_open_dir(fs, "d");
+	disk_mkdir(fs, "d");
+	disk_write(fs, "f", "1");
+	dir = disk_open_dir(fs, "d");
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "d", AT_REMOVEDIR), 0);
 	assert_int_equal(fsu_openat(fs, dir, "x", O_WRONLY | O_CREAT, 0600), error);
 	assert_int_equal(fsu_openat(fs, dir, "x", O_RDONLY, 0), error);
@@ -171,8 +170,8 @@ void fixture_removed_dir(const struct fsu *fs, int error)
 	assert_int_equal(fsu_unlinkat(fs, AT_FDCWD, "f", 0), 0);
 }
 
-void fixture_arm(struct crashfs *c, uint32_t calls_mask, uint64_t at, int error,
-		 enum crashfs_mode mode)
+void disk_arm(struct crashfs *c, uint32_t calls_mask, uint64_t at, int error,
+	      enum crashfs_mode mode)
 {
 	crashfs_fault_clear(c);
 	crashfs_count_reset(c);
@@ -184,7 +183,7 @@ void fixture_arm(struct crashfs *c, uint32_t calls_mask, uint64_t at, int error,
 			     });
 }
 
-struct crashfs *fixture_crashed_copy(const struct crashfs *c, uint64_t seed)
+struct crashfs *disk_crashed_copy(const struct crashfs *c, uint64_t seed)
 {
 	struct crashfs *copy = crashfs_fork(c);
 
