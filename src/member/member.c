@@ -201,6 +201,8 @@ enum member_beat_result member_beat(struct member *m)
 
 	if (!lease_is_alive(&m->lease))
 		return MEMBER_BEAT_EXPIRED;
+	if (!m->tried_ns)
+		m->tried_ns = start_ns;
 
 	/* By path, not by descriptor: a descriptor of a removed directory may hang (ceph-fuse). */
 	(void)snprintf(from, sizeof(from), "%s/", m->name);
@@ -216,8 +218,14 @@ enum member_beat_result member_beat(struct member *m)
 		}
 		if (r <= 0)
 			return MEMBER_BEAT_FAILED;
+		/*
+		 * Done, but perhaps by an earlier try whose reply was lost, or late: others may
+		 * have seen it since, and count from there (test_member.c).
+		 */
+		start_ns = m->tried_ns;
 	}
 	m->beat++;
+	m->tried_ns = 0;
 	return lease_renew(&m->lease, start_ns, cluster_lease_ns(c)) ? MEMBER_BEAT_OK :
 								       MEMBER_BEAT_EXPIRED;
 }

@@ -33,7 +33,8 @@ struct member {
 	struct fsu_lock lock;
 	struct lease lease;
 	uint64_t beat;
-	uint64_t stands; /* elections it stood for so far */
+	int64_t tried_ns; /* start of the first try of the next beat; 0: not tried yet */
+	uint64_t stands;  /* elections it stood for so far */
 };
 
 fsha_result member_join(const struct cluster *cluster, bool shared, struct member **ret_member,
