@@ -249,6 +249,7 @@ static bool init(struct guard_process *g)
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	g->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	g->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	/* cppcheck-suppress invalidFunctionArg; -1 is what an anonymous mapping has */
 	page = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (g->signal_fd < 0 || g->timer_fd < 0 || page == MAP_FAILED)
 		return false;
