@@ -10,6 +10,8 @@
 #include "src/member/member.h"
 
 #define PATH_SIZE (FSU_UUID_HEX + 64)
+/* How long to look for a beat that a listing did not show. */
+#define BEAT_LOOK_NS (200 * FSU_NS_PER_MS)
 
 void member_watch_init(struct member_watch *w, const struct cluster *c, const struct fsu_uuid *id)
 {
@@ -116,26 +118,45 @@ static bool find_beat(const struct fsu_list *list, uint64_t *ret_beat)
 	return found;
 }
 
+/*
+ * The beat in a member's directory. 1: found; 0: there is none; -EAGAIN: it cannot be told, for a
+ * scan during the rename may show neither name; or an error of looking.
+ */
+static int read_beat(const struct cluster *c, const char *member, uint64_t *ret_beat)
+{
+	struct fsu_list list;
+	bool found = false;
+	int r;
+
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_pass(&list, c->members_fd, member, c->local);
+	if (r == 0)
+		found = find_beat(&list, ret_beat);
+	if (r == 0 && !found) {
+		r = fsu_list_read(&list, c->members_fd, member, c->local, BEAT_LOOK_NS);
+		if (r == 0)
+			found = find_beat(&list, ret_beat);
+		if (r == 0 && !found && !list.stable)
+			r = -EAGAIN;
+	}
+	fsu_list_done(&list);
+	return r < 0 ? r : found;
+}
+
 static void look_at_beat(struct member_watch *w)
 {
 	const struct cluster *c = w->cluster;
 	int64_t span_ns = cluster_lease_ns(c) + cluster_lease_ns(c) / 4;
 	int64_t begun_ns = fsu_now_ns(c->fs);
 	struct fsu_stamp stamp;
-	struct fsu_list list;
 	uint64_t beat = 0;
-	bool found = false;
 	int r;
 
 	/* Revalidate from the top: the name itself may be cached. */
 	r = fsu_stamp_read(c->fs, c->members_fd, "", &stamp);
 	if (r < 0)
 		return;
-	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, c->members_fd, w->name, c->local);
-	if (r == 0)
-		found = find_beat(&list, &beat);
-	fsu_list_done(&list);
+	r = read_beat(c, w->name, &beat);
 	if (r == -ENOENT) {
 		w->verdict = MEMBER_GONE;
 		return;
@@ -144,8 +165,7 @@ static void look_at_beat(struct member_watch *w)
 		return;
 	if (w->verdict == MEMBER_UNKNOWN)
 		w->verdict = MEMBER_ALIVE;
-	/* A scan during the rename may miss both names: no change, no evidence either. */
-	if (found && (!w->beat_seen || beat != w->beat)) {
+	if (r == 1 && (!w->beat_seen || beat != w->beat)) {
 		w->beat = beat;
 		w->beat_seen = true;
 		w->unchanged_since_ns = fsu_now_ns(c->fs);
@@ -188,23 +208,13 @@ bool member_watch_may_live(const struct member_watch *w)
 int member_expel(const struct cluster *c, const struct fsu_uuid *id)
 {
 	char name[FSU_UUID_HEX + 1], from[PATH_SIZE], to[PATH_SIZE];
-	struct fsu_list list;
 	uint64_t beat = 0;
-	bool found = false;
 	int r;
 
 	fsu_uuid_format(id, name);
-	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, c->members_fd, name, c->local);
-	if (r == 0)
-		found = find_beat(&list, &beat);
-	fsu_list_done(&list);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	if (!found)
-		return 0;
+	r = read_beat(c, name, &beat);
+	if (r <= 0) /* none, or no directory: it was expelled before, or is gone */
+		return r == -ENOENT ? 0 : r;
 	(void)snprintf(from, sizeof(from), "%s/" MEMBER_BEAT "%016llx", name,
 		       (unsigned long long)beat);
 	(void)snprintf(to, sizeof(to), "%s/expelled-%016llx", name, (unsigned long long)beat);
