@@ -72,9 +72,10 @@ static unsigned whole_members(void)
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 			(void)snprintf(path, sizeof(path), "%s",
 				       fixture_path(f, "members/%s/%s", name, parts[i]));
-			if (!crashfs_exists(f->fs, path))
-				fail_msg("%s is missing; the last calls:\n%s", path,
-					 crashfs_log(f->fs));
+			if (crashfs_exists(f->fs, path))
+				continue;
+			fixture_print_log(f);
+			fail_msg("%s is missing", path);
 		}
 	}
 	return count;

@@ -81,13 +81,16 @@ void fixture_close(struct fixture *f)
 	crashfs_fault_clear(f->fs);
 	for (unsigned i = 0; i < FIXTURE_CLIENTS; i++)
 		fixture_close_cluster(f, i);
-	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
-		if (crashfs_open_fds(f->fs, i) > 0)
-			fail_msg("client %u has %u descriptors left; the last calls:\n%s", i,
-				 crashfs_open_fds(f->fs, i), crashfs_log(f->fs));
-	if (crashfs_bytes_allocated(f->fs) > 0)
-		fail_msg("%zu bytes were not released; the last calls:\n%s",
-			 crashfs_bytes_allocated(f->fs), crashfs_log(f->fs));
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++) {
+		if (crashfs_open_fds(f->fs, i) == 0)
+			continue;
+		fixture_print_log(f);
+		fail_msg("client %u has %u descriptors left", i, crashfs_open_fds(f->fs, i));
+	}
+	if (crashfs_bytes_allocated(f->fs) > 0) {
+		fixture_print_log(f);
+		fail_msg("%zu bytes were not released", crashfs_bytes_allocated(f->fs));
+	}
 	crashfs_destroy(f->fs);
 	free(f);
 }
@@ -147,6 +150,11 @@ struct term *fixture_term(struct fixture *f, struct member *member, const char *
 	return term;
 }
 
+void fixture_print_log(struct fixture *f)
+{
+	(void)fprintf(stderr, "the last calls:\n%s", crashfs_log(f->fs));
+}
+
 void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result expected,
 			   const fsha_error *error, const char *file, int line)
 {
@@ -155,7 +163,7 @@ void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result ex
 	print_error("result %s (%s), expected %s\n", fsha_result_name(result),
 		    error ? error->message : "", fsha_result_name(expected));
 	if (f)
-		print_error("the last calls:\n%s", crashfs_log(f->fs));
+		fixture_print_log(f);
 	_fail(file, line);
 }
 

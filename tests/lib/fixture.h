@@ -71,6 +71,8 @@ struct member *fixture_member(struct fixture *f, unsigned client);
  */
 struct term *fixture_term(struct fixture *f, struct member *member, const char *election);
 
+/* The last calls to stderr: cmocka cuts long messages off. */
+void fixture_print_log(struct fixture *f);
 /* Fails with the names of both results, the message of the error and the last calls. */
 void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result expected,
 			   const fsha_error *error, const char *file, int line);
