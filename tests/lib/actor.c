@@ -175,8 +175,8 @@ void observe(struct crashfs *disk, unsigned client, const char *key, char *text)
 	const struct cluster_options options = { .storage_dir = "/", .cluster_id = "c" };
 	const struct term_source terms = { no_term, NULL };
 	fsha_error error = FSHA_ERROR_INIT;
-	struct cluster cluster;
-	struct store *store;
+	struct cluster cluster = { .fd = -1 };
+	struct store *store = NULL;
 	fsha_result result;
 
 	if (cluster_open(crashfs_client(disk, client), &options, &cluster, &error) != FSHA_OK ||

@@ -279,10 +279,11 @@ static void run_once(struct sweep *s, const struct crashfs_fault *faults, unsign
 		check_cuts(s, c, &run, calls[n_faults - 1].changes ? parts : 0);
 		crashfs_recover(c);
 	} else {
-		run.when = SWEEP_RETURNED;
-		check(s, c, c, &run, "");
+		/* The copies first: a look at the filesystem itself may go on working on it. */
 		run.when = SWEEP_CUT_AFTER;
 		check_cuts(s, c, &run, sc->exhaustive ? parts : 0);
+		run.when = SWEEP_RETURNED;
+		check(s, c, c, &run, "");
 	}
 	if (sc->teardown)
 		sc->teardown(sc->ctx, c);
