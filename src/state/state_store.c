@@ -40,6 +40,7 @@ fsha_result fsha_state_store_open(fsha_services *services, const char *namespace
 		.kind = FSU_KIND_STATE,
 		.owned = true,
 	};
+	fsha_error error = FSHA_ERROR_INIT;
 	const struct fsu *fs;
 	fsha_state_store *s;
 	fsha_result result;
@@ -61,6 +62,12 @@ fsha_result fsha_state_store_open(fsha_services *services, const char *namespace
 	if (result != FSHA_OK) {
 		fsu_release(fs, s);
 		return result;
+	}
+	/* What else may be wrong with it is for the first call that uses it to tell. */
+	if (store_check_owner(s->store, &error) == FSHA_E_CONFIG) {
+		services_store_close(services, s->store);
+		fsu_release(fs, s);
+		return error_copy(reterr, &error);
 	}
 	*ret_store = s;
 	return FSHA_OK;
@@ -147,53 +154,6 @@ fsha_result fsha_state_store_get(fsha_state_store *s, const char *name, void **r
 	return FSHA_OK;
 }
 
-/* 0 to go on, else what the visitor said; entries that are gone by now are passed over. */
-static int visit_key(fsha_state_store *s, const char *key,
-		     int (*visit)(void *ctx, const fsha_state_entry *entry), void *ctx)
-{
-	fsha_error error = FSHA_ERROR_INIT;
-	char name[FSU_NAME_MAX + 1];
-	struct record record = { .data = NULL };
-	fsha_state_entry entry = { .name = name };
-	size_t len;
-	int r = 0;
-
-	if (fsu_path_decode(key, strlen(key), name, &len) < 0)
-		return 0; /* nothing that encode wrote: a person's file */
-	entry.result = store_get(s->store, key, &record, &entry.version, &error);
-	if (entry.result == FSHA_E_NOT_FOUND)
-		return 0;
-	if (entry.result == FSHA_OK) {
-		entry.data = record.data;
-		entry.size = record.size;
-	} else {
-		entry.error = &error;
-	}
-	r = visit(ctx, &entry);
-	record_done(s->services->cluster.fs, &record);
-	return r;
-}
-
-fsha_result fsha_state_store_get_all(fsha_state_store *s,
-				     int (*visit)(void *ctx, const fsha_state_entry *entry),
-				     void *ctx, fsha_error *reterr)
-{
-	fsha_result result;
-	size_t count;
-	char **keys;
-
-	if (!s || !visit)
-		return error_set(reterr, FSHA_E_INVALID, 0, "get_all", "an argument is NULL");
-	result = store_keys(s->store, &keys, &count, reterr);
-	if (result != FSHA_OK)
-		return result;
-	for (size_t i = 0; i < count; i++)
-		if (visit_key(s, keys[i], visit, ctx) != 0)
-			break;
-	fsha_free(keys);
-	return FSHA_OK;
-}
-
 static int compare_names(const void *a, const void *b)
 {
 	const char *const *x = a, *const *y = b;
@@ -219,14 +179,61 @@ fsha_result fsha_state_store_list(fsha_state_store *s, char ***ret_names, size_t
 		size_t len;
 
 		if (fsu_path_decode(keys[i], strlen(keys[i]), name, &len) < 0)
-			continue;
+			continue; /* nothing that encode wrote: a person's file */
 		keys[n] = keys[i];
 		memcpy(keys[n++], name, len + 1);
 	}
 	keys[n] = NULL;
+	/* The order of names is not that of their encodings. */
 	qsort(keys, n, sizeof(*keys), compare_names);
 	*ret_names = keys;
 	*ret_count = n;
+	return FSHA_OK;
+}
+
+/* 0 to go on, else what the visitor said; entries that are gone by now are passed over. */
+static int visit_name(fsha_state_store *s, const char *name,
+		      int (*visit)(void *ctx, const fsha_state_entry *entry), void *ctx)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	struct record record = { .data = NULL };
+	fsha_state_entry entry = { .name = name };
+	char key[FSU_COMPONENT_MAX + 1];
+	int r = 0;
+
+	entry.result = encode("name", name, key, &error);
+	if (entry.result == FSHA_OK)
+		entry.result = store_get(s->store, key, &record, &entry.version, &error);
+	if (entry.result == FSHA_E_NOT_FOUND)
+		return 0;
+	if (entry.result == FSHA_OK) {
+		entry.data = record.data;
+		entry.size = record.size;
+	} else {
+		entry.error = &error;
+	}
+	r = visit(ctx, &entry);
+	record_done(s->services->cluster.fs, &record);
+	return r;
+}
+
+fsha_result fsha_state_store_get_all(fsha_state_store *s,
+				     int (*visit)(void *ctx, const fsha_state_entry *entry),
+				     void *ctx, fsha_error *reterr)
+{
+	fsha_result result;
+	char **names = NULL;
+	size_t count;
+
+	if (!s || !visit)
+		return error_set(reterr, FSHA_E_INVALID, 0, "get_all", "an argument is NULL");
+	result = fsha_state_store_list(s, &names, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	for (size_t i = 0; i < count; i++)
+		if (visit_name(s, names[i], visit, ctx) != 0)
+			break;
+	fsha_free(names);
 	return FSHA_OK;
 }
 

@@ -88,6 +88,16 @@ static fsha_result open_directory(struct store *s, fsha_error *reterr)
 	return FSHA_OK;
 }
 
+fsha_result store_check_owner(struct store *s, fsha_error *reterr)
+{
+	fsha_result result;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	result = open_directory(s, reterr);
+	(void)pthread_mutex_unlock(&s->mutex);
+	return result;
+}
+
 static fsha_result refresh(struct store *s, fsha_error *reterr)
 {
 	int r = index_refresh(&s->index, list_limit_ns(s));
@@ -386,6 +396,7 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	struct term_write write = { .directory = s->directory, .key = key, .kind = s->kind };
+	fsha_error why = FSHA_ERROR_INIT;
 	fsha_version present = { 0 };
 	fsha_result result;
 	bool gone = true;
@@ -393,7 +404,7 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 
 	(void)pthread_mutex_lock(&s->mutex);
 	index_forget(&s->index);
-	result = look_up(s, NULL, key, &present, &gone, reterr);
+	result = look_up(s, NULL, key, &present, &gone, &why);
 	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
 		order = fsha_version_compare(&present, version);
 		write.gone = gone && order == 0;
@@ -403,6 +414,13 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 			result = term_settle(t, &write, version, reterr);
 		else
 			result = settle_by_sight(s, t, key, version, order, reterr);
+	} else if (result == FSHA_E_CONFIG || result == FSHA_E_CORRUPT) {
+		result = error_copy(reterr, &why);
+	} else {
+		/* IO would say that nothing was done. */
+		result = error_set(reterr, FSHA_E_INDOUBT, 0, why.op,
+				   "still cannot tell whether '%s/%s' was written: %s",
+				   s->directory, key, why.message);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
 	term_unref(t);

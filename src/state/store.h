@@ -51,6 +51,8 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		       const struct store_options *options, struct store **ret_store,
 		       fsha_error *reterr);
 void store_close(struct store *store);
+/* CONFIG: the directory belongs to another election, both named. */
+fsha_result store_check_owner(struct store *store, fsha_error *reterr);
 
 /* Keys are encoded here and below. The rules are those of fsha/state.h. */
 enum store_write {
