@@ -141,10 +141,30 @@ static void append(struct history *h, const struct term *t, const char *former_e
 	}
 }
 
+/* All but the one just written, also what a leader that died left behind. */
+static void discard_older(struct term *t, const fsha_version *version)
+{
+	struct fsu_list list;
+	struct name name;
+
+	fsu_list_init(&list, t->cluster->fs);
+	if (fsu_list_pass(&list, t->election_fd, "", t->cluster->local) == 0)
+		for (size_t i = 0; i < list.count; i++) {
+			const char *file = fsu_list_name(&list, i);
+
+			if (name_parse(file, &name) && name.key_len == strlen(HISTORY_KEY) &&
+			    strncmp(file, HISTORY_KEY, name.key_len) == 0 &&
+			    fsha_version_compare(&name.version, version) < 0)
+				(void)term_discard(t, t->election_fd, file);
+		}
+	fsu_list_done(&list);
+}
+
 fsha_result history_publish(struct term *t, const char *former_end, fsha_error *reterr)
 {
 	const struct fsu *fs = t->cluster->fs;
-	char directory[DIRECTORY_SIZE], old[NAME_SIZE];
+	char directory[DIRECTORY_SIZE];
+	fsha_version version = { 0 };
 	struct term_write write = {
 		.dir_fd = t->election_fd,
 		.directory = directory,
@@ -157,13 +177,12 @@ fsha_result history_publish(struct term *t, const char *former_end, fsha_error *
 	ssize_t n;
 
 	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", t->election);
-	result = h && buf ? history_read(t->cluster, t->election_fd, t->election, h, old, reterr) :
+	result = h && buf ? history_read(t->cluster, t->election_fd, t->election, h, NULL, reterr) :
 			    error_os(reterr, -ENOMEM, "alloc", "cannot write the history of '%s'",
 				     t->election);
-	/* A damaged history is begun anew; the record stays, and a person may look at it. */
+	/* A damaged history is begun anew: nothing depends on it. */
 	if (result == FSHA_E_NOT_FOUND || result == FSHA_E_CORRUPT) {
 		memset(h, 0, sizeof(*h));
-		old[0] = '\0';
 		result = FSHA_OK;
 	}
 	if (result == FSHA_OK) {
@@ -171,10 +190,10 @@ fsha_result history_publish(struct term *t, const char *former_end, fsha_error *
 		n = history_encode(h, buf, HISTORY_SIZE_MAX);
 		write.data = buf;
 		write.size = n > 0 ? (size_t)n : 0;
-		result = term_commit(t, &write, NULL, NULL, reterr);
+		result = term_commit(t, &write, NULL, &version, reterr);
 	}
-	if (result == FSHA_OK && old[0])
-		(void)term_discard(t, t->election_fd, old);
+	if (result == FSHA_OK)
+		discard_older(t, &version);
 	fsu_release(fs, buf);
 	fsu_release(fs, h);
 	return result;

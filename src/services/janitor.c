@@ -9,6 +9,7 @@
 #include "src/election/history.h"
 #include "src/record/name.h"
 #include "src/result/error.h"
+#include "src/services/upkeep.h"
 
 #define TRASH_BATCH 256
 
@@ -87,42 +88,56 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
 }
 
-/* One election at a time; returns whether any is led here. */
-static bool clean_elections(struct fsha_services *s)
+/* One that is led here: its term and what is due, taken under the mutex. */
+struct led {
+	struct fsha_election *election; /* a reference */
+	struct term *term;              /* a reference */
+	const char *former_end;
+	bool history_due;
+	int64_t published_ns;
+};
+
+/* All that are led here, in fresh memory; NULL when there is none, or no memory. */
+static struct led *take_led(struct fsha_services *s, size_t *ret_count)
 {
-	struct fsha_election *e;
-	bool leads = false;
+	struct led *led = NULL;
+	size_t n = 0;
 
 	services_lock(s);
-	for (e = s->elections; e;) {
-		struct fsha_election *next;
-		struct term *t = NULL;
-		const char *former_end = e->former_end;
-		bool history_due = e->history_due;
-		int64_t published_ns = e->published_ns;
-
+	for (struct fsha_election *e = s->elections; e; e = e->next)
+		n++;
+	if (n > 0)
+		led = fsu_alloc(services_fs(s), n * sizeof(*led));
+	n = 0;
+	for (struct fsha_election *e = s->elections; e && led; e = e->next) {
 		/* Not in the first moments of a term: nothing may keep a new leader from its work.
 		 */
-		if (election_leads(e) && e->published_ns)
-			t = term_ref(e->term);
-		if (t) {
-			atomic_fetch_add(&e->refs, 1);
-			services_unlock(s);
-			leads = true;
-			clean_election(e, t, history_due, former_end, published_ns);
-			term_unref(t);
-			services_lock(s);
-		}
-		next = e->next;
-		if (t) {
-			services_unlock(s);
-			election_unref(e);
-			services_lock(s);
-		}
-		e = next;
+		if (!election_leads(e) || !e->published_ns)
+			continue;
+		atomic_fetch_add(&e->refs, 1);
+		led[n++] = (struct led){ e, term_ref(e->term), e->former_end, e->history_due,
+					 e->published_ns };
 	}
 	services_unlock(s);
-	return leads;
+	*ret_count = n;
+	return led;
+}
+
+/* Returns whether any election is led here. */
+static bool clean_elections(struct fsha_services *s)
+{
+	size_t count;
+	struct led *led = take_led(s, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		clean_election(led[i].election, led[i].term, led[i].history_due, led[i].former_end,
+			       led[i].published_ns);
+		upkeep_stores(s, led[i].term);
+		term_unref(led[i].term);
+		election_unref(led[i].election);
+	}
+	fsu_release(services_fs(s), led);
+	return count > 0;
 }
 
 /* Directories of members whose lock is free where that can be believed. Theirs is the only content,

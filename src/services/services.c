@@ -14,6 +14,7 @@
 #include "src/election/election.h"
 #include "src/result/error.h"
 #include "src/retrieval/poller.h"
+#include "src/services/upkeep.h"
 
 #define STACK_SIZE (256 * 1024)
 #define FLAGS_KNOWN (FSHA_SERVICES_SHARED_TERM | FSHA_SERVICES_NO_CREATE)
@@ -171,6 +172,7 @@ static void destroy(struct fsha_services *s)
 
 	watcher_destroy_all(s);
 	poller_destroy(s);
+	upkeep_destroy(s);
 	while (s->attached) {
 		struct attached_term *a = s->attached;
 

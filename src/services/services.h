@@ -21,6 +21,7 @@
 
 struct fsha_election;
 struct fsha_retriever;
+struct kept_store;
 struct poller;
 struct watcher;
 
@@ -71,6 +72,7 @@ struct fsha_services {
 	struct fsha_election *elections;
 	struct fsha_retriever *retrievers;
 	struct open_store *stores;
+	struct kept_store *kept; /* the janitor's own */
 	struct attached_term *attached;
 	struct task *tasks, **tasks_end;
 	pthread_t executor_thread;

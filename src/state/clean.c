@@ -18,8 +18,19 @@ struct batch {
 	char names[BATCH][NAME_SIZE];
 };
 
-/* Under the mutex: what may go now. Tombstones only when no garbage is left at all, which is simple
- * and soon true. */
+/*
+ * May this tombstone go? A write that is in doubt, ours or another process's of this term, could
+ * still come and bring its key back; those of older terms were fenced.
+ */
+static bool may_go(const struct index_entry *e, const struct term *t, int64_t before_ns)
+{
+	if (!e->gone || e->since_ns > before_ns)
+		return false;
+	return e->version.epoch < t->epoch.number || (!t->shared && atomic_load(&t->in_doubt) == 0);
+}
+
+/* Under the mutex: what may go now. Tombstones only when no garbage is left, which is simple and
+ * soon true. */
 static void choose(struct store *s, struct batch *b)
 {
 	int64_t before_ns = fsu_now_ns(s->cluster->fs) - INDEX_RETAIN_NS;
@@ -33,14 +44,13 @@ static void choose(struct store *s, struct batch *b)
 		strcpy(b->names[b->count++], g->file_name);
 		index_drop_garbage(&s->index, g);
 	}
-	if (b->count > 0 || s->index.garbage || s->index.gone_count == 0 ||
-	    atomic_load(&b->term->in_doubt) > 0)
+	if (b->count > 0 || s->index.garbage || s->index.gone_count == 0)
 		return;
 	if (fsu_fsync(s->cluster->fs, s->dir_fd) < 0)
 		return;
 	for (e = s->index.entries; e && b->count < BATCH; e = next_e) {
 		next_e = e->hh.next;
-		if (!e->gone || e->since_ns > before_ns)
+		if (!may_go(e, b->term, before_ns))
 			continue;
 		index_entry_name(e, b->names[b->count++]);
 		index_drop_entry(&s->index, e);
@@ -54,17 +64,12 @@ void store_clean(struct store *s)
 	if (!b)
 		return; /* another time */
 	b->term = s->terms.get(s->terms.ctx, s->election);
-	/* Only who is alone in the term knows that nobody else depends on what it is about to
-	 * remove. */
 	while (b->term && term_is_live(b->term)) {
-		bool complete;
-
 		b->count = 0;
 		(void)pthread_mutex_lock(&s->mutex);
-		complete = s->index.complete && s->dir_fd >= 0;
-		b->dir_fd = s->dir_fd;
-		if (complete)
+		if (store_load(s, b->term, NULL) == FSHA_OK && s->index.complete)
 			choose(s, b);
+		b->dir_fd = s->dir_fd;
 		(void)pthread_mutex_unlock(&s->mutex);
 		for (size_t i = 0; i < b->count; i++)
 			if (term_discard(b->term, b->dir_fd, b->names[i]) < 0)

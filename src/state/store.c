@@ -130,6 +130,13 @@ static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 	return result;
 }
 
+fsha_result store_load(struct store *s, struct term *t, fsha_error *reterr)
+{
+	fsha_result result = open_directory(s, reterr);
+
+	return result == FSHA_OK ? load(s, t, reterr) : result;
+}
+
 void store_forget(struct store *s)
 {
 	(void)pthread_mutex_lock(&s->mutex);
@@ -145,9 +152,7 @@ static fsha_result look_up(struct store *s, struct term *t, const char *key,
 	const struct index_entry *e;
 	fsha_result result;
 
-	result = open_directory(s, reterr);
-	if (result == FSHA_OK)
-		result = load(s, t, reterr);
+	result = store_load(s, t, reterr);
 	if (result != FSHA_OK)
 		return result;
 	e = index_find(&s->index, key);

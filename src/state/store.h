@@ -75,6 +75,9 @@ fsha_result store_settle(struct store *store, const char *key, const fsha_versio
 			 fsha_error *reterr);
 void store_forget(struct store *store);
 
+/* Make the index fit for `term` (NULL: a reader). Under the store's mutex. */
+fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
+
 /* Take what is useless out of the directory, as far as this process leads. For the background; may
  * hang. */
 void store_clean(struct store *store);
