@@ -10,6 +10,7 @@
 #include "src/result/error.h"
 
 #define DIRECTORY_SIZE (sizeof(LAYOUT_ELECTIONS) + FSHA_NAME_MAX + 1)
+#define READ_TRIES 10
 
 static void put_term(struct fsu_writer *w, const fsha_term_history *t)
 {
@@ -79,29 +80,47 @@ static const char *newest(const struct fsu_list *list)
 	return best;
 }
 
+/* NOT_FOUND only of what is certain: the next leader would begin the history anew. */
+static fsha_result read_newest(const struct cluster *c, const struct record_place *place,
+			       struct fsu_list *list, const char **ret_file,
+			       struct record *ret_record, fsha_error *reterr)
+{
+	fsha_result result;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		int r = fsu_list_read(list, place->dir_fd, "", c->local, cluster_lease_ns(c) / 10);
+
+		if (r < 0)
+			return error_os(reterr, r, "list", "cannot list '%s'", place->directory);
+		*ret_file = newest(list);
+		if (!*ret_file && list->stable)
+			return error_set(reterr, FSHA_E_NOT_FOUND, 0, "list", "'%s' has no history",
+					 place->directory);
+		if (!*ret_file)
+			continue;
+		/* A leader that replaces it takes the old one away. */
+		result = record_read(place, *ret_file, FSU_KIND_HISTORY, HISTORY_SIZE_MAX,
+				     ret_record, reterr);
+		if (result != FSHA_E_NOT_FOUND)
+			return result;
+	}
+	return error_set(reterr, FSHA_E_TIMEOUT, 0, "list",
+			 "cannot read the history in '%s': it keeps changing", place->directory);
+}
+
 fsha_result history_read(const struct cluster *c, int election_fd, const char *component,
 			 struct history *ret_history, char *ret_file_name, fsha_error *reterr)
 {
 	char directory[DIRECTORY_SIZE];
 	struct record_place place = cluster_place(c, election_fd, directory);
+	const char *file = NULL;
 	struct fsu_list list;
 	struct record record;
 	fsha_result result;
-	const char *file;
-	int r;
 
 	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", component);
 	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, election_fd, "", c->local);
-	file = r == 0 ? newest(&list) : NULL;
-	if (r < 0)
-		result = error_os(reterr, r, "list", "cannot list '%s'", directory);
-	else if (!file)
-		result = error_set(reterr, FSHA_E_NOT_FOUND, 0, "list", "'%s' has no history",
-				   directory);
-	else
-		result = record_read(&place, file, FSU_KIND_HISTORY, HISTORY_SIZE_MAX, &record,
-				     reterr);
+	result = read_newest(c, &place, &list, &file, &record, reterr);
 	if (result == FSHA_OK) {
 		if (history_decode(record.data, record.size, ret_history) < 0)
 			result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
