@@ -71,17 +71,21 @@ fsha_result leader_read_file(const struct cluster *c, const char *file_name,
 			     struct leader *ret_leader, fsha_error *reterr)
 {
 	struct record_place place = cluster_place(c, c->leaders_fd, LAYOUT_LEADERS);
+	struct leader leader;
 	struct record record;
 	fsha_result result;
 
 	result = record_read(&place, file_name, FSU_KIND_LEADER, LEADER_SIZE_MAX, &record, reterr);
 	if (result != FSHA_OK)
 		return result;
-	if (leader_decode(record.data, record.size, ret_leader) < 0)
+	if (leader_decode(record.data, record.size, &leader) < 0) {
 		result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode", "'%s/%s' is damaged",
 				   LAYOUT_LEADERS, file_name);
-	ret_leader->epoch = record.head.epoch;
-	ret_leader->session = record.head.session;
+	} else {
+		leader.epoch = record.head.epoch;
+		leader.session = record.head.session;
+		*ret_leader = leader;
+	}
 	record_done(c->fs, &record);
 	return result;
 }
