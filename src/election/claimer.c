@@ -46,6 +46,7 @@ static void publish(struct fsha_election *e, struct term *term)
 	char address[FSHA_ADDRESS_MAX + 1] = "";
 	fsha_result result;
 
+	(void)pthread_mutex_lock(&e->publishing);
 	services_lock(s);
 	e->publish_due = false;
 	state = e->confirmed ? LEADER_CONFIRMED : LEADER_GRANTED;
@@ -56,6 +57,7 @@ static void publish(struct fsha_election *e, struct term *term)
 	services_unlock(s);
 	result = leader_publish(term, state, address, floor.sequence ? &floor : NULL, &version,
 				&error);
+	(void)pthread_mutex_unlock(&e->publishing);
 	if (result != FSHA_OK && result != FSHA_E_FENCED && result != FSHA_E_NOT_LEADER)
 		report(e, "publish_failed", &error);
 	if (result != FSHA_E_FENCED)
@@ -70,11 +72,14 @@ static void resign(struct fsha_election *e, struct term *term)
 	fsha_error error = FSHA_ERROR_INIT;
 	fsha_result result;
 
+	/* Held from here on, so that a confirmation comes before or finds the term over. */
+	(void)pthread_mutex_lock(&e->publishing);
 	result = claim_vacate(term, &error);
 	if (result == FSHA_OK)
 		/* FENCED here only means that the successor is already at work. */
 		(void)leader_publish(term, LEADER_NONE, "", NULL, NULL, NULL);
-	else if (result != FSHA_E_FENCED)
+	(void)pthread_mutex_unlock(&e->publishing);
+	if (result != FSHA_OK && result != FSHA_E_FENCED)
 		report(e, "resign_failed", &error);
 	claim_clean_up(term);
 	services_log(s, FSHA_LOG_INFO, "resigned", "election=%s epoch=%llu", e->component,

@@ -44,6 +44,7 @@ void election_unref(struct fsha_election *e)
 	if (e->dir_fd >= 0)
 		(void)fsu_close(services_fs(s), e->dir_fd); /* a directory */
 	fsu_release(services_fs(s), e->component);
+	(void)pthread_mutex_destroy(&e->publishing);
 	fsu_release(services_fs(s), e);
 	services_unref(s);
 }
@@ -123,6 +124,10 @@ static struct fsha_election *create(struct fsha_services *s, const char *compone
 
 	if (!e)
 		return NULL;
+	if (pthread_mutex_init(&e->publishing, NULL) != 0) {
+		fsu_release(services_fs(s), e);
+		return NULL;
+	}
 	e->services = s;
 	e->dir_fd = -1;
 	e->task.run = tell;
@@ -280,7 +285,9 @@ fsha_result fsha_election_confirm_leadership(fsha_election *e, const fsha_uuid *
 	services_unlock(e->services);
 	if (!term)
 		return result; /* an old session is ignored, as in Flink */
+	(void)pthread_mutex_lock(&e->publishing);
 	result = leader_publish(term, LEADER_CONFIRMED, address, NULL, &version, reterr);
+	(void)pthread_mutex_unlock(&e->publishing);
 	election_published(e, term, result, &version);
 	term_unref(term);
 	return result;

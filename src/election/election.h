@@ -25,6 +25,10 @@ struct fsha_election {
 	char *component; /* its name, encoded */
 	fsha_contender contender;
 	int dir_fd;
+	/* One leader record at a time, and what it says is decided while it is held: else the
+	 * record of the grant could come out on top of the confirmation. Taken before the
+	 * services' mutex. */
+	pthread_mutex_t publishing;
 
 	/* Under the services' mutex: */
 	struct task task;
