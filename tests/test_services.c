@@ -87,6 +87,36 @@ static void confirm_from_the_grant_is_published(void **state)
 	close_services(s);
 }
 
+/* The library publishes the grant at the same time; what it says must not come out on top. */
+static void a_confirmation_is_not_lost_to_the_record_of_the_grant(void **state)
+{
+	enum {
+		COUNT = 60
+	};
+	static struct player players[COUNT];
+	fsha_services *s = open_services();
+	fsha_leader_information info;
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < COUNT; i++) {
+		(void)snprintf(name, sizeof(name), "election-%d", i);
+		player_init(&players[i]);
+		players[i].confirm = ADDRESS;
+		player_start(&players[i], s, name);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		(void)snprintf(name, sizeof(name), "election-%d", i);
+		WAIT_FOR(&players[i].post, players[i].acted == 1);
+		assert_int_equal(players[i].in_grant_result, FSHA_OK);
+		assert_ok(fsha_leader_read(s, name, &info, &t.error));
+		assert_int_equal(info.confirmed, 1);
+	}
+	for (int i = 0; i < COUNT; i++)
+		player_close(&players[i]);
+	close_services(s);
+}
+
 static void confirm_with_an_old_session_is_ignored(void **state)
 {
 	fsha_services *s = open_services();
@@ -436,6 +466,7 @@ int main(void)
 		TEST(every_term_has_a_fresh_session),
 		TEST(term_tells_what_the_grant_told),
 		TEST(confirm_from_the_grant_is_published),
+		TEST(a_confirmation_is_not_lost_to_the_record_of_the_grant),
 		TEST(confirm_with_an_old_session_is_ignored),
 		TEST(a_second_confirm_is_a_state_error),
 		TEST(an_address_has_1_to_1023_bytes),
