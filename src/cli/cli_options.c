@@ -55,6 +55,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options->verbose = true;
 		return 0;
 	case 'h':
+		state->name = (char *)(uintptr_t)options->name;     /* argp only reads it */
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP); /* exits with 0 */
 		return 0;
 	case 'V':
@@ -71,7 +72,7 @@ const struct argp_child cli_options_children[] = { { &cli_options_argp, 0, NULL,
 error_t cli_options_init(struct argp_state *state, struct cli_options *options, const char *name)
 {
 	state->child_inputs[0] = options;
-	state->name = (char *)(uintptr_t)name; /* argp only reads it */
+	options->name = name;
 	/* getopt says in one line what is wrong; argp would add another and exit with its own code.
 	 */
 	state->err_stream = NULL;
@@ -153,7 +154,8 @@ static fsha_result fill(const struct cli_options *o, fsha_config *config, fsha_e
 		result = fsha_config_set(config, FSHA_KEY_CLUSTER_ID, o->cluster_id, reterr);
 	if (result == FSHA_OK && o->lease)
 		result = fsha_config_set(config, FSHA_KEY_LEASE, o->lease, reterr);
-	if (result == FSHA_OK && !fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL))
+	if (result == FSHA_OK && !fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL) &&
+	    !fsha_config_get(config, FSHA_KEY_TYPE, NULL))
 		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
 				     "no storage directory is given: use --storage-dir DIR, "
 				     "FSHA_STORAGE_DIR or --config FILE");

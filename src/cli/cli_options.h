@@ -16,6 +16,7 @@ struct cli_options {
 	const char *cluster_id;
 	const char *config_file;
 	const char *lease;
+	const char *name; /* of the command, for --help */
 	bool json;
 	bool verbose;
 };
