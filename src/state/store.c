@@ -299,6 +299,42 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
 	return FSHA_E_INVALID;
 }
 
+/*
+ * What is there already may be the work of a write that was seen and not made durable: one of ours
+ * in doubt, or one of a leader that died. Whoever builds on it makes it so (test_store_durable.c).
+ */
+static fsha_result sync_found(struct store *s, const char *key, fsha_error *reterr)
+{
+	int r = s->dir_fd >= 0 ? fsu_fsync(s->cluster->fs, s->dir_fd) : 0;
+
+	if (r < 0)
+		return error_os(reterr, r, "fsync", "cannot make the removal of '%s/%s' durable",
+				s->directory, key);
+	return FSHA_OK;
+}
+
+/* A namespace is there, with its name durable: once for each store object. */
+static fsha_result make_directory(struct store *s, struct term *t, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+	int r;
+
+	if (s->dir_fd < 0) {
+		result = owner_make_directory(t, s->directory, reterr);
+		if (result == FSHA_OK)
+			result = open_directory(s, reterr);
+		if (result != FSHA_OK)
+			return result;
+	}
+	if (!s->owned || s->durable)
+		return FSHA_OK;
+	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, LAYOUT_STATE);
+	if (r < 0)
+		return error_os(reterr, r, "fsync", "cannot make '%s' durable", s->directory);
+	s->durable = true;
+	return FSHA_OK;
+}
+
 /* Under the mutex and the write lock. */
 static fsha_result write_locked(struct store *s, struct term *t, enum store_write how,
 				const char *key, const fsha_version *expected, const void *data,
@@ -320,15 +356,12 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
 		return result;
 	result = check_write(s, how, key, expected, &present, gone, &nothing, reterr);
-	if (result != FSHA_OK || nothing)
+	if (result == FSHA_OK && nothing)
+		return sync_found(s, key, reterr);
+	if (result == FSHA_OK)
+		result = make_directory(s, t, reterr);
+	if (result != FSHA_OK)
 		return result;
-	if (s->dir_fd < 0) {
-		result = owner_make_directory(t, s->directory, reterr);
-		if (result == FSHA_OK)
-			result = open_directory(s, reterr);
-		if (result != FSHA_OK)
-			return result;
-	}
 	write.dir_fd = s->dir_fd;
 	result = term_commit(t, &write, fsha_version_is_existing(&present) ? &present : NULL,
 			     &version, reterr);

@@ -34,7 +34,8 @@ struct store {
 	bool owned; /* made on the first write, with @owner in it */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
-	int dir_fd; /* -1: not there yet */
+	int dir_fd;   /* -1: not there yet */
+	bool durable; /* its own name in state/ is, as far as it is owned */
 	struct index index;
 	struct fsu_uuid
 		loaded; /* session of the term for which the index is known to be complete */
