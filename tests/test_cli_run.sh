@@ -1,0 +1,338 @@
+#!/usr/bin/env bash
+# fsha run: COMMAND gets what it needs, its exit code is ours, and it is gone before another leads,
+# whatever happens to fsha. The lease is 1 s.
+# shellcheck source=tests/lib/shell.sh
+. "$(dirname "$0")/lib/shell.sh"
+
+# A COMMAND that writes "<epoch> <microseconds>" to a file all the time, and takes TERM for a hint: so
+# the file shows who ran when. With "apart" a process in a session of its own does that instead.
+make_stamper() {
+	cat >"$dir/stamper" <<-'SCRIPT'
+		#!/usr/bin/env bash
+		if [ "${2-}" = apart ]; then
+			setsid "$0" "$1" &
+			wait
+			exit
+		fi
+		trap 'echo "$FSHA_EPOCH ${EPOCHREALTIME/[.,]/} TERM" >>"$1"' TERM
+		while :; do
+			echo "$FSHA_EPOCH ${EPOCHREALTIME/[.,]/}" >>"$1"
+			read -r -t 0.01 <> <(:)
+		done
+	SCRIPT
+	chmod +x "$dir/stamper"
+}
+
+# contend ADDRESS [ARGUMENT...]: run the stamper; its pid in $!. STAMPER is passed to it.
+contend() {
+	local address=$1
+	shift
+	start "$FSHA" run --election a --address "$address" "$@" -- \
+		"$dir/stamper" "$dir/stamps" ${STAMPER:+"$STAMPER"} 2>>"$dir/errors"
+}
+
+# stamped EPOCH: has COMMAND run in that epoch?
+stamped() {
+	grep -q "^$1 " "$dir/stamps" 2>/dev/null
+}
+
+last_of() {
+	grep "^$1 " "$dir/stamps" | tail -1 | cut -d' ' -f2
+}
+
+first_of() {
+	grep "^$1 " "$dir/stamps" | head -1 | cut -d' ' -f2
+}
+
+# No line of an epoch after one of a newer: nobody ran beside its successor.
+no_overlap() {
+	awk '$1 < newest { bad = 1 } $1 > newest { newest = $1 } END { exit bad }' "$dir/stamps" ||
+		fail "two commands ran at the same time"
+}
+
+run() {
+	"$FSHA" run --election a --address there.example:1 "$@"
+}
+
+# ---- COMMAND -------------------------------------------------------------------------------------
+
+test_the_exit_code_is_that_of_the_command() {
+	for code in 0 1 7 119 255; do
+		expect $code run --election a --address b -- sh -c "exit $code"
+	done
+	equal "$err" ""
+}
+
+test_a_command_that_a_signal_ended_is_128_and_its_number() {
+	expect 137 run --election a --address b -- sh -c 'kill -KILL $$'
+	expect 143 run --election a --address b -- sh -c 'kill -TERM $$'
+}
+
+test_a_command_that_cannot_be_executed_is_127() {
+	expect 127 run --election a --address b -- "$dir/missing"
+	matches "$err" '^fsha: cannot execute .*missing'
+	expect 127 run --election a --address b -- "$dir"
+}
+
+test_input_and_output_are_those_of_the_command() {
+	equal "$(echo through | run -- cat)" through
+}
+
+test_options_behind_the_command_are_its_own() {
+	expect 0 run --election a --address b printf '%s ' --json -d x --help
+	equal "$out" "--json -d x --help "
+}
+
+test_the_command_finds_its_term_in_the_environment() {
+	# shellcheck disable=SC2016 # for the inner shell
+	expect 0 -c my/cluster run --election a --address there.example:1 -- sh -c '
+		printf "%s\n" "$FSHA_ELECTION" "$FSHA_ADDRESS" "$FSHA_STORAGE_DIR" "$FSHA_CLUSTER_ID" \
+			"$FSHA_LEASE" "$FSHA_EPOCH" "$FSHA_SESSION"
+		test -e "$FSHA_LEASE_PATH" && "$0" status a --json' "$FSHA"
+	mapfile -t lines <<<"$out"
+	equal "${lines[*]:0:6}" "a there.example:1 $dir/storage my/cluster 1000 ms 1"
+	out=$(printf '%s\n' "${lines[@]:7}")
+	equal "$(json '.elections[0].leader.session')" "${lines[6]}"
+	equal "$(json '.elections[0].leader.address')" there.example:1
+}
+
+test_the_command_is_a_process_group_of_its_own_without_blocked_signals() {
+	# shellcheck disable=SC2016
+	expect 0 run --election a --address b -- sh -c '
+		read -r _ _ _ _ group _ </proc/$$/stat
+		test "$group" = $$'
+	expect 0 run --election a --address b -- grep '^SigBlk:.*0000000000000000$' /proc/self/status
+}
+
+test_wrong_values_are_refused_before_anything_runs() {
+	expect 120 run --election a --address b --grace 0.6 -- touch "$dir/ran"
+	matches "$err" 'fsha: --grace .*0\.5'
+	expect 120 run --election '' --address b -- touch "$dir/ran"
+	expect 121 -d "$dir/missing" run --election a --address b -- touch "$dir/ran"
+	[ ! -e "$dir/ran" ] || fail "it ran"
+}
+
+test_what_the_command_leaves_behind_is_ended() {
+	expect 3 run --election a --address b -- sh -c "
+		sleep 1000 & echo \$! >'$dir/pids'
+		setsid sleep 1000 & echo \$! >>'$dir/pids'
+		exit 3"
+	mapfile -t pids <"$dir/pids"
+	equal ${#pids[@]} 2
+	gone "${pids[@]}" || fail "something is left"
+}
+
+test_a_clean_end_lets_the_next_one_lead_at_once() {
+	start "$FSHA" run --election a --address b -- sh -c "
+		while [ ! -e '$dir/end' ]; do sleep 0.01; done; date +%s%N >'$dir/ended'"
+	wait_until 5 test -e "$dir/storage/default/elections/a"
+	start "$FSHA" run --election a --address c -- sh -c "date +%s%N >'$dir/.began'; mv '$dir/.began' '$dir/began'; sleep 1000"
+	touch "$dir/end"
+	wait_until 5 test -e "$dir/began"
+	took=$((($(<"$dir/began") - $(<"$dir/ended")) / 1000000))
+	[ $took -lt 500 ] || fail "it took $took ms"
+}
+
+# ---- Signals -------------------------------------------------------------------------------------
+
+test_signals_are_passed_on() {
+	start "$FSHA" run --election a --address b -- bash -c "
+		for name in HUP USR1 USR2 WINCH; do trap \"echo \$name >>'$dir/got'\" \$name; done
+		trap 'echo TERM >>\"$dir/got\"; exit 5' TERM
+		touch '$dir/ready'
+		while :; do read -r -t 0.01 <> <(:); done"
+	runner=$!
+	wait_until 5 test -e "$dir/ready"
+	for name in HUP USR1 USR2 WINCH TERM; do
+		kill -$name $runner
+		wait_until 5 grep -qs $name "$dir/got"
+	done
+	code=0
+	wait $runner || code=$?
+	equal $code 5
+	expect 122 status a # resigned
+}
+
+test_int_ends_the_command_and_its_children() {
+	# A shell starts what is in the background with INT ignored.
+	start env --default-signal=INT "$FSHA" run --election a --address b -- \
+		bash -c "trap 'exit 6' INT; echo \$\$ >'$dir/pid'; /bin/sleep 1000"
+	runner=$!
+	wait_until 5 test -s "$dir/pid"
+	wait_until 5 sleeping "$(<"$dir/pid")"
+	kill -INT $runner
+	code=0
+	wait $runner || code=$?
+	equal $code 6
+}
+
+sleeping() {
+	[ -n "$(descendants "$1")" ]
+}
+
+test_waiting_to_lead_ends_at_a_signal() {
+	start "$FSHA" run --election a --address b -- sleep 1000
+	wait_until 5 leads
+	for pair in TERM:143 INT:130 HUP:129; do
+		start "$FSHA" run --election a --address c -- touch "$dir/ran"
+		waiting=$!
+		wait_until 5 stands_by
+		kill -${pair%:*} $waiting
+		code=0
+		wait $waiting || code=$?
+		equal $code ${pair#*:}
+	done
+	[ ! -e "$dir/ran" ] || fail "it ran"
+	leads || fail "the leader was disturbed"
+}
+
+leads() {
+	"$FSHA" status a >/dev/null 2>&1
+}
+
+stands_by() {
+	"$FSHA" status a | grep -q '(standby)'
+}
+
+# ---- The guard -----------------------------------------------------------------------------------
+
+test_after_kill_9_the_command_is_gone_before_the_next_one_starts() {
+	make_stamper
+	contend b --grace 0.2
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	kill_now $first
+	wait_until 5 stamped 2
+	sleep 0.1
+	no_overlap
+	grep -q '^1 .* TERM' "$dir/stamps" || fail "it was not asked to end first"
+}
+
+test_after_kill_9_a_process_in_another_session_is_gone_too() {
+	make_stamper
+	STAMPER=apart contend b --grace 0.2
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	kill_now $first
+	wait_until 5 stamped 2
+	sleep 0.1
+	no_overlap
+}
+
+test_when_fsha_is_stopped_the_guard_ends_the_command_within_the_lease() {
+	make_stamper
+	contend b
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	kill -STOP $first
+	stopped=${EPOCHREALTIME/[.,]/}
+	wait_until 5 stamped 2
+	no_overlap
+	lived=$(($(last_of 1) - stopped))
+	[ $lived -lt 1000000 ] || fail "the command lived $lived us after its leader was stopped"
+	# From TERM to KILL: the grace, a quarter of the lease.
+	told=$(grep '^1 .* TERM' "$dir/stamps" | head -1 | cut -d' ' -f2)
+	grace=$(($(last_of 1) - told))
+	if [ $grace -lt 100000 ] || [ $grace -gt 300000 ]; then
+		fail "between TERM and KILL: $grace us"
+	fi
+}
+
+test_a_leader_that_was_stopped_contends_again() {
+	make_stamper
+	contend b
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	second=$!
+	kill -STOP $first
+	wait_until 5 stamped 2
+	kill -CONT $first
+	wait_until 5 stands_by
+	kill_now $second
+	wait_until 5 stamped 3
+	no_overlap
+}
+
+test_once_ends_with_122_when_the_leadership_is_lost() {
+	make_stamper
+	contend b --once
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	kill -STOP $first
+	wait_until 5 stamped 2
+	kill -CONT $first
+	code=0
+	wait $first || code=$?
+	equal $code 122
+	no_overlap
+}
+
+test_without_the_guard_the_command_is_ended_and_126() {
+	make_stamper
+	STAMPER=apart contend b
+	first=$!
+	wait_until 5 stamped 1
+	mapfile -t all < <(descendants $first)
+	guard=${all[0]}
+	equal "$(<"/proc/$guard/comm")" fsha-guard
+	kill -KILL "$guard"
+	code=0
+	wait $first || code=$?
+	equal $code 126
+	gone "${all[@]}" || fail "something is left"
+	matches "$(<"$dir/errors")" 'fsha: the guard process is gone'
+	expect 122 status a # resigned
+}
+
+test_a_guard_that_is_stopped_does_not_keep_the_command_alive() {
+	make_stamper
+	contend b
+	first=$!
+	wait_until 5 stamped 1
+	mapfile -t all < <(descendants $first)
+	# The leadership is lost while the guard cannot act: its directory is taken away.
+	kill -STOP "${all[0]}"
+	mv "$dir"/storage/default/members/* "$dir/taken"
+	code=0
+	wait $first || code=$?
+	equal $code 126
+	gone "${all[@]}" || fail "something is left"
+}
+
+test_a_standby_that_dies_disturbs_nobody() {
+	make_stamper
+	contend b
+	wait_until 5 stamped 1
+	contend c
+	second=$!
+	wait_until 5 stands_by
+	kill_now $second
+	before=$(last_of 1)
+	sleep 1.5
+	[ "$(last_of 1)" -gt $((before + 1000000)) ] || fail "the leader stopped working"
+	if stamped 2; then
+		fail "there was a new term"
+	fi
+}
+
+test_a_short_stop_costs_nothing() {
+	make_stamper
+	contend b
+	first=$!
+	wait_until 5 stamped 1
+	contend c
+	kill -STOP $first
+	sleep 0.3
+	kill -CONT $first
+	sleep 1
+	if stamped 2 || grep -q TERM "$dir/stamps"; then
+		fail "the leadership was given up"
+	fi
+}
+
+run_tests "$@"
