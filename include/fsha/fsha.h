@@ -1,5 +1,6 @@
 /*
- * fsha: high availability from the shared directory that a cluster already has. Includes everything.
+ * fsha: high availability from the shared directory that a cluster already has. Includes
+ * everything.
  */
 #ifndef FSHA_FSHA_H
 #define FSHA_FSHA_H

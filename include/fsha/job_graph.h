@@ -1,9 +1,10 @@
 /*
- * Job graphs. Flink: JobGraphStore, JobGraphListener, StoredJobGraph. Writers are the leaders of `dispatcher`.
- * A job graph is bytes to us (the examples use JSON). Results of writing calls: see fsha/state.h.
+ * Job graphs. Flink: JobGraphStore, JobGraphListener, StoredJobGraph. Writers are the leaders of
+ * `dispatcher`. A job graph is bytes to us (the examples use JSON). Results of writing calls: see
+ * fsha/state.h.
  *
- * The store remembers which graphs this object put or recovered (its own). Threads as for the state store; listener callbacks
- * run on the executor thread of the services.
+ * The store remembers which graphs this object put or recovered (its own). Threads as for the state
+ * store; listener callbacks run on the executor thread of the services.
  */
 #ifndef FSHA_JOB_GRAPH_H
 #define FSHA_JOB_GRAPH_H
@@ -17,8 +18,8 @@ extern "C" {
 typedef struct fsha_job_graph_store fsha_job_graph_store;
 
 /**
- * Told of the changes that others made: graphs that they added (the first look tells of every one already there), and graphs
- * that they removed although this object had put or recovered them.
+ * Told of the changes that others made: graphs that they added (the first look tells of every one
+ * already there), and graphs that they removed although this object had put or recovered them.
  */
 typedef struct fsha_job_graph_listener {
 	size_t struct_size;
@@ -32,34 +33,47 @@ typedef struct fsha_job_graph_listener {
 FSHA_API fsha_result fsha_job_graph_store_open(fsha_services *services,
 					       fsha_job_graph_store **ret_store,
 					       fsha_error *reterr);
-/** Tell `listener` (copied; NULL: nobody) of others' changes. A second start does nothing (as in Flink). Since 0.1. */
+/**
+ * Tell `listener` (copied; NULL: nobody) of others' changes. A second start does nothing (as in
+ * Flink). Since 0.1.
+ */
 FSHA_API fsha_result fsha_job_graph_store_start(fsha_job_graph_store *store,
 						const fsha_job_graph_listener *listener,
 						fsha_error *reterr);
-/** Tell nobody any more and forget which graphs are own. Idempotent; may be started again. Not from a callback. Since 0.1. */
+/**
+ * Tell nobody any more and forget which graphs are own. Idempotent; may be started again. Not
+ * from a callback. Since 0.1.
+ */
 FSHA_API fsha_result fsha_job_graph_store_stop(fsha_job_graph_store *store, fsha_error *reterr);
 /** Stops and frees. NULL is allowed. Since 0.1. */
 FSHA_API void fsha_job_graph_store_close(fsha_job_graph_store *store);
 
 /**
- * Store a job graph: a new one is added, an own one replaced. FSHA_E_STATE: not started, or the graph is there and was neither put
- * nor recovered by this object. Since 0.1.
+ * Store a job graph: a new one is added, an own one replaced. FSHA_E_STATE: not started, or the
+ * graph is there and was neither put nor recovered by this object. Since 0.1.
  */
 FSHA_API fsha_result fsha_job_graph_store_put(fsha_job_graph_store *store, const fsha_job_id *id,
 					      const void *graph, size_t size, fsha_error *reterr);
-/** Read a job graph and make it own. FSHA_E_NOT_FOUND, FSHA_E_CORRUPT. Free with fsha_free. Since 0.1. */
+/**
+ * Read a job graph and make it own. FSHA_E_NOT_FOUND, FSHA_E_CORRUPT. Free with fsha_free. Since
+ * 0.1.
+ */
 FSHA_API fsha_result fsha_job_graph_store_recover(fsha_job_graph_store *store,
 						  const fsha_job_id *id, void **ret_graph,
 						  size_t *ret_size, fsha_error *reterr);
-/** Remove a job graph, own or not; FSHA_OK also when there is none (Flink: globalCleanupAsync). Since 0.1. */
-FSHA_API fsha_result fsha_job_graph_store_remove(fsha_job_graph_store *store,
-						 const fsha_job_id *id, fsha_error *reterr);
+/**
+ * Remove a job graph, own or not; FSHA_OK also when there is none (Flink: globalCleanupAsync).
+ * Since 0.1.
+ */
+FSHA_API fsha_result fsha_job_graph_store_remove(fsha_job_graph_store *store, const fsha_job_id *id,
+						 fsha_error *reterr);
 /** Own no more; the graph stays (Flink: localCleanupAsync). Since 0.1. */
 FSHA_API fsha_result fsha_job_graph_store_release(fsha_job_graph_store *store,
 						  const fsha_job_id *id, fsha_error *reterr);
 /**
- * The ids of all graphs, sorted; free with fsha_free. Names that are no job id are skipped; `ret_skipped` (may be NULL) counts
- * them, and a started listener's handle_error is told each once. Needs no start. Since 0.1.
+ * The ids of all graphs, sorted; free with fsha_free. Names that are no job id are skipped;
+ * `ret_skipped` (may be NULL) counts them, and a started listener's handle_error is told each once.
+ * Needs no start. Since 0.1.
  */
 FSHA_API fsha_result fsha_job_graph_store_job_ids(fsha_job_graph_store *store,
 						  fsha_job_id **ret_ids, size_t *ret_count,

@@ -27,9 +27,10 @@ typedef struct fsha_job_id {
 } fsha_job_id;
 
 /**
- * The version of a record: by whom (epoch of the term, seat among the processes that share it) and in
- * which order (sequence) it was written. Versions of one name only grow, across leaders and across removal and
- * re-creation. All zero means "does not exist" (Flink: the resource version -1 of `exists`).
+ * The version of a record: by whom (epoch of the term, seat among the processes that share it) and
+ * in which order (sequence) it was written. Versions of one name only grow, across leaders and
+ * across removal and re-creation. All zero means "does not exist" (Flink: the resource version -1
+ * of `exists`).
  */
 typedef struct fsha_version {
 	uint64_t epoch;
@@ -39,9 +40,15 @@ typedef struct fsha_version {
 	uint32_t reserved1;
 } fsha_version;
 
-/** "8-4-4-4-12" hex digits into `text` of FSHA_UUID_TEXT bytes. Returns `text`. Any thread. Since 0.1. */
+/**
+ * "8-4-4-4-12" hex digits into `text` of FSHA_UUID_TEXT bytes. Returns `text`. Any thread. Since
+ * 0.1.
+ */
 FSHA_API char *fsha_uuid_format(const fsha_uuid *uuid, char *text);
-/** Accepts the dashed form and 32 plain hex digits, upper or lower case. FSHA_OK or FSHA_E_INVALID. Since 0.1. */
+/**
+ * Accepts the dashed form and 32 plain hex digits, upper or lower case. FSHA_OK or
+ * FSHA_E_INVALID. Since 0.1.
+ */
 FSHA_API fsha_result fsha_uuid_parse(const char *text, fsha_uuid *ret_uuid);
 /** 1 when equal. Since 0.1. */
 FSHA_API int fsha_uuid_equal(const fsha_uuid *a, const fsha_uuid *b);
@@ -53,7 +60,10 @@ FSHA_API char *fsha_job_id_format(const fsha_job_id *id, char *text);
 /** Exactly 32 hex digits, upper or lower case. FSHA_OK or FSHA_E_INVALID. Since 0.1. */
 FSHA_API fsha_result fsha_job_id_parse(const char *text, fsha_job_id *ret_id);
 
-/** "epoch.sequence.seat" in hex, 16, 16 and 4 digits, into `text` of FSHA_VERSION_TEXT bytes. Since 0.1. */
+/**
+ * "epoch.sequence.seat" in hex, 16, 16 and 4 digits, into `text` of FSHA_VERSION_TEXT bytes.
+ * Since 0.1.
+ */
 FSHA_API char *fsha_version_format(const fsha_version *version, char *text);
 /** The same form back. FSHA_OK or FSHA_E_INVALID. Since 0.1. */
 FSHA_API fsha_result fsha_version_parse(const char *text, fsha_version *ret_version);
