@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fsutil/fsu_file.h"
@@ -252,6 +253,45 @@ static void member_that_never_was_is_gone(void **state)
 	expect(MEMBER_GONE);
 }
 
+struct early {
+	char name[FSU_UUID_HEX + 1];
+};
+
+/* Client 1 looks the directory up before it has its name, and remembers that there is none. */
+static void look_early_hook(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct early *early = ctx;
+	struct statx st;
+
+	if (client != 0 || call != CRASHFS_RENAMEAT || path[0] != '~')
+		return;
+	memcpy(early->name, path + 1, FSU_UUID_HEX);
+	assert_int_equal(
+		fsu_statx(f->client[1], f->cluster[1].members_fd, early->name, 0, STATX_TYPE, &st),
+		-ENOENT);
+}
+
+static void member_that_was_looked_for_too_early_is_found_all_the_same(void **state)
+{
+	struct early early = { "" };
+	struct member *other;
+	struct statx st;
+
+	(void)state;
+	crashfs_hook_set(f->fs, look_early_hook, &early);
+	other = fixture_member(f, 0);
+	crashfs_hook_set(f->fs, NULL, NULL);
+	assert_string_equal(early.name, other->name);
+	/* It does remember. */
+	assert_int_equal(
+		fsu_statx(f->client[1], f->cluster[1].members_fd, early.name, 0, STATX_TYPE, &st),
+		-ENOENT);
+	member_watch_done(&w);
+	member_watch_init(&w, &f->cluster[1], &other->id);
+	expect(MEMBER_ALIVE);
+	member_destroy(other);
+}
+
 static void verdict_of_death_is_final(void **state)
 {
 	(void)state;
@@ -386,6 +426,7 @@ int main(void)
 		watch_test(member_whose_directory_is_gone_is_gone),
 		network_test(member_whose_directory_is_gone_is_gone),
 		network_test(member_that_never_was_is_gone),
+		network_test(member_that_was_looked_for_too_early_is_found_all_the_same),
 		watch_test(verdict_of_death_is_final),
 		network_test(beats_are_seen_through_the_caches_of_the_network),
 		network_test(freed_lock_may_belong_to_a_living_leader_unless_the_lease_is_shorter),

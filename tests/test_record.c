@@ -161,6 +161,9 @@ static void record_of_another_key_is_refused(void **state)
 	content = content_of("dispatcher2");
 	put(&place, &content, file_name);
 	expect_corrupt(file_name, "another name");
+	content = content_of("dispatched");
+	put(&place, &content, file_name);
+	expect_corrupt(file_name, "another name");
 	content = content_of("rest_endpoint");
 	put(&place, &content, file_name);
 	expect_corrupt(file_name, "another name");
@@ -172,6 +175,9 @@ static void record_of_another_directory_is_refused(void **state)
 	struct record_place elsewhere = place;
 
 	(void)state;
+	elsewhere.directory = "Leaders";
+	put(&elsewhere, &content, file_name);
+	expect_corrupt(file_name, "another name");
 	elsewhere.directory = "elections";
 	put(&elsewhere, &content, file_name);
 	expect_corrupt(file_name, "another name");
