@@ -32,6 +32,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	crashfs_hook_set(f->fs, NULL, NULL); /* its context was the test's */
 	term_unref(t);
 	member_destroy(m);
 	t = NULL;

@@ -32,6 +32,7 @@ static int setup_network(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	crashfs_hook_set(f->fs, NULL, NULL); /* its context was the test's */
 	member_destroy(m);
 	m = NULL;
 	fixture_close(f);

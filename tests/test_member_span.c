@@ -43,6 +43,7 @@ static int setup_network(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	crashfs_hook_set(f->fs, NULL, NULL); /* its context was the test's */
 	crashfs_fault_clear(f->fs);
 	member_watch_done(&w);
 	member_destroy(m);
