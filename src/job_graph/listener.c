@@ -109,7 +109,7 @@ static void abandoned(struct polled *polled)
 	services_unlock(services);
 	if (closed) {
 		listener_done(s);
-		services_store_close(services, s->store);
+		services_store_return(services, s->store);
 	}
 	services_lock(services);
 	job_graph_drop(s);

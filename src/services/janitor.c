@@ -19,7 +19,7 @@ static void clean_stores(struct fsha_services *s)
 
 	services_lock(s);
 	for (o = s->stores; o; o = next) {
-		if (o->closed) {
+		if (!o->owners) {
 			next = o->next;
 			continue;
 		}
@@ -29,7 +29,7 @@ static void clean_stores(struct fsha_services *s)
 		services_lock(s);
 		o->cleaning = false;
 		next = o->next;
-		if (!o->janitors)
+		if (o->owners || o->hanging)
 			continue;
 		services_store_unlist(s, o);
 		o->next = done;

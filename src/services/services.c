@@ -298,7 +298,7 @@ fsha_result fsha_services_close(fsha_services *s, fsha_error *reterr)
 			result = error_set(reterr, FSHA_E_STATE, 0, "close",
 					   "election '%s' is still open", e->component);
 	for (const struct open_store *o = s->stores; o && result == FSHA_OK; o = o->next)
-		if (!o->closed)
+		if (o->owners)
 			result = error_set(reterr, FSHA_E_STATE, 0, "close",
 					   "store '%s' is still open", o->store->directory);
 	if (result == FSHA_OK && s->retrievers)
@@ -370,13 +370,30 @@ struct term *services_term(void *services, const char *election)
 	return term;
 }
 
+/* Under the mutex. A new owner of a store that is open already, or NULL. */
+static struct open_store *share_store(struct fsha_services *s, const struct store_options *options)
+{
+	struct open_store *o;
+
+	for (o = s->stores; o; o = o->next)
+		if (o->store->kind == options->kind &&
+		    strcmp(o->store->directory, options->directory) == 0 &&
+		    strcmp(o->store->election, options->election) == 0)
+			break;
+	if (o)
+		o->owners++;
+	return o;
+}
+
+/* A store object relies on being the only one in its process that writes: so there is one. */
 fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
 				struct store **ret_store, fsha_error *reterr)
 {
 	struct term_source terms = { services_term, s };
-	struct open_store *o = fsu_alloc(services_fs(s), sizeof(*o));
+	struct open_store *o, *shared;
 	fsha_result result;
 
+	o = fsu_alloc(services_fs(s), sizeof(*o));
 	if (!o)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot open store '%s'",
 				options->directory);
@@ -386,10 +403,16 @@ fsha_result services_store_open(struct fsha_services *s, const struct store_opti
 		return result;
 	}
 	services_lock(s);
-	o->next = s->stores;
-	s->stores = o;
+	shared = share_store(s, options);
+	if (!shared) {
+		o->owners = 1;
+		o->next = s->stores;
+		s->stores = o;
+	}
 	services_unlock(s);
-	*ret_store = o->store;
+	*ret_store = shared ? shared->store : o->store;
+	if (shared)
+		services_store_free(s, o);
 	return FSHA_OK;
 }
 
@@ -419,26 +442,46 @@ static struct open_store *find_store(const struct fsha_services *s, const struct
 	return o;
 }
 
-void services_store_abandon(struct fsha_services *s, const struct store *store)
+/* What nobody uses any more is closed, but not under the mutex. The janitor may hang in it, and
+ * then closes it; nobody waits for the janitor. */
+static void close_unused(struct fsha_services *s, struct open_store *o)
 {
-	find_store(s, store)->closed = true;
+	bool unused = !o->owners && !o->hanging && !o->cleaning;
+
+	if (unused)
+		services_store_unlist(s, o);
+	services_unlock(s);
+	if (unused)
+		services_store_free(s, o);
 }
 
-void services_store_close(struct fsha_services *s, struct store *store)
+void services_store_close(struct fsha_services *s, const struct store *store)
 {
 	struct open_store *o;
-	bool free_now;
 
 	services_lock(s);
 	o = find_store(s, store);
-	o->closed = true;
-	/* The janitor may hang in it, and then frees it; nobody waits for the janitor. */
-	free_now = !o->cleaning;
-	if (free_now)
-		services_store_unlist(s, o);
-	else
-		o->janitors = true;
-	services_unlock(s);
-	if (free_now)
-		services_store_free(s, o);
+	assert(o->owners > 0);
+	o->owners--;
+	close_unused(s, o);
+}
+
+void services_store_abandon(struct fsha_services *s, const struct store *store)
+{
+	struct open_store *o = find_store(s, store);
+
+	assert(o->owners > 0);
+	o->owners--;
+	o->hanging++;
+}
+
+void services_store_return(struct fsha_services *s, const struct store *store)
+{
+	struct open_store *o;
+
+	services_lock(s);
+	o = find_store(s, store);
+	assert(o->hanging > 0);
+	o->hanging--;
+	close_unused(s, o);
 }

@@ -43,13 +43,13 @@ struct task {
 	bool (*run)(struct task *task);
 };
 
-/* A store that is open: the janitor cleans it. */
+/* A store that is open: the janitor cleans it. Freed by the last one that lets go of it. */
 struct open_store {
 	struct open_store *next;
 	struct store *store;
-	bool cleaning;
-	bool closed;   /* its owner is done with it */
-	bool janitors; /* closed while it was being cleaned: the janitor frees it */
+	unsigned owners;  /* objects of the user */
+	unsigned hanging; /* of a closed object: threads that are still in a call */
+	bool cleaning;    /* the janitor is in it */
 };
 
 /* A term of another process of this host that this one takes part in. */
@@ -136,10 +136,12 @@ bool services_wait(struct fsha_services *s, int64_t deadline_ns);
 struct term *services_term(void *services, const char *election);
 fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
 				struct store **ret_store, fsha_error *reterr);
-void services_store_close(struct fsha_services *s, struct store *store);
-/* Its owner gave it up, but a thread still hangs in it, which closes it when it comes back. Under
- * the mutex. */
+void services_store_close(struct fsha_services *s, const struct store *store);
+/* Its owner gives it up while a thread hangs in it, which returns it when it comes back. Under the
+ * mutex. */
 void services_store_abandon(struct fsha_services *s, const struct store *store);
+/* Without it. */
+void services_store_return(struct fsha_services *s, const struct store *store);
 /* Take a store out of the list: under the mutex. Free it: without, since that closes files. */
 void services_store_unlist(struct fsha_services *s, struct open_store *o);
 void services_store_free(struct fsha_services *s, struct open_store *o);
