@@ -160,6 +160,29 @@ static void another_process_reads_what_the_leader_wrote(void **state)
 	done(&l);
 }
 
+static void two_objects_of_one_process_see_each_others_writes(void **state)
+{
+	fsha_state_store *second;
+	fsha_version first;
+	struct leading l;
+
+	(void)state;
+	lead(&l);
+	second = open_store(l.services);
+	/* Both have looked, and know what is there. */
+	first = add(l.store, "a", "x");
+	(void)add(second, "b", "x");
+	(void)add(l.store, "c", "x");
+	assert_result(fsha_state_store_add(second, "c", "y", 1, NULL, &t.error), FSHA_E_EXISTS);
+	assert_ok(fsha_state_store_replace(second, "a", &first, "y", 1, NULL, &t.error));
+	assert_result(fsha_state_store_replace(l.store, "a", &first, "z", 1, NULL, &t.error),
+		      FSHA_E_VERSION);
+	assert_value(l.store, "a", "y");
+	fsha_state_store_close(second);
+	assert_value(l.store, "b", "x");
+	done(&l);
+}
+
 /* ---- results ---- */
 
 static void add_of_an_existing_name_is_exists(void **state)
@@ -279,15 +302,18 @@ static void wrong_arguments_are_invalid(void **state)
 
 static void a_write_without_leadership_is_refused_and_leaves_no_trace(void **state)
 {
-	fsha_services *other = open_services();
-	fsha_state_store *store = open_store(other);
 	fsha_version version = { 0 };
+	fsha_state_store *store;
+	fsha_services *other;
 	struct leading l;
 	size_t before;
 
 	(void)state;
 	lead(&l);
 	version = add(l.store, "name", "one");
+	done(&l); /* what leaders do in the background is no trace of ours */
+	other = open_services();
+	store = open_store(other);
 	before = count_tree();
 	assert_refused(fsha_state_store_add(store, "new", "x", 1, NULL, &t.error),
 		       FSHA_E_NOT_LEADER, ELECTION);
@@ -299,7 +325,6 @@ static void a_write_without_leadership_is_refused_and_leaves_no_trace(void **sta
 	assert_value(store, "name", "one");
 	fsha_state_store_close(store);
 	close_services(other);
-	done(&l);
 }
 
 static void leading_another_election_is_no_leadership(void **state)
@@ -602,6 +627,7 @@ int main(void)
 		TEST(a_large_value_comes_back_as_it_was),
 		TEST(a_value_that_is_too_large_is_invalid),
 		TEST(another_process_reads_what_the_leader_wrote),
+		TEST(two_objects_of_one_process_see_each_others_writes),
 		TEST(add_of_an_existing_name_is_exists),
 		TEST(replace_of_an_unknown_name_is_not_found),
 		TEST(replace_of_an_older_version_is_version),
