@@ -1,0 +1,15 @@
+/*
+ * Upkeep of the stores that an election's leaders write, whoever wrote there: the leader's process
+ * removes what is useless also from stores that it has not opened itself, as the main process of
+ * `fsha run`, whose commands come and go.
+ */
+#ifndef SRC_SERVICES_UPKEEP_H
+#define SRC_SERVICES_UPKEEP_H
+
+#include "src/services/services.h"
+
+/* In the janitor's thread. */
+void upkeep_stores(struct fsha_services *s, struct term *term);
+void upkeep_destroy(struct fsha_services *s);
+
+#endif
