@@ -73,8 +73,10 @@ static void clean(struct fsha_services *s, struct term *t, const char *directory
 	k = find(s, directory, t->election);
 	if (!k)
 		k = keep(s, directory, t->election, kind, owned);
-	if (k && !k->foreign)
-		store_clean(k->store);
+	if (!k || k->foreign)
+		return;
+	store_forget(k->store); /* others have written there since */
+	store_clean(k->store);
 }
 
 void upkeep_stores(struct fsha_services *s, struct term *t)
