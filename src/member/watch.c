@@ -200,6 +200,9 @@ bool member_watch_may_live(const struct member_watch *w)
 {
 	const struct cluster *c = w->cluster;
 
+	/* Somebody took its directory away: a clean leave would have resigned before. */
+	if (w->verdict == MEMBER_GONE)
+		return true;
 	if (w->verdict != MEMBER_DEAD_LOCK || c->local)
 		return false;
 	return !c->mount.lock_lease_ms || c->lease_ms >= c->mount.lock_lease_ms;

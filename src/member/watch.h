@@ -53,7 +53,10 @@ enum member_verdict member_watch_look(struct member_watch *w);
 /* The lock alone, which is cheap: for the moment after its file was closed. */
 enum member_verdict member_watch_look_at_lock(struct member_watch *w);
 
-/* With DEAD_LOCK: may the member still lead by its own clock? Then see struct claim. */
+/*
+ * With a verdict of death: may the member still lead by its own clock? Also when its directory is
+ * gone: who left cleanly has resigned before. Then see struct claim.
+ */
 bool member_watch_may_live(const struct member_watch *w);
 
 static inline bool member_verdict_is_dead(enum member_verdict verdict)
