@@ -27,7 +27,8 @@ static void on_signal(int number)
 	stopped = 1;
 }
 
-/* The contender is told in turn: granted, revoked, granted, ... This one asks instead, in main().
+/*
+ * The contender is told in turn: granted, revoked, granted, ... This one asks instead, in main().
  */
 static void on_grant(void *ctx, const fsha_uuid *session, uint64_t epoch)
 {

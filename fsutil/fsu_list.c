@@ -22,8 +22,10 @@ bool fsu_stamp_equal(const struct fsu_stamp *a, const struct fsu_stamp *b)
 
 int64_t fsu_stamp_step_ns(const struct fsu_stamp *stamp)
 {
-	/* By chance, too, once in many millions of times; then a listing is believed a little
-	 * later. */
+	/*
+	 * By chance, too, once in many millions of times; then a listing is believed a little
+	 * later.
+	 */
 	bool whole_seconds =
 		stamp->mtime_ns % FSU_NS_PER_S == 0 && stamp->ctime_ns % FSU_NS_PER_S == 0;
 

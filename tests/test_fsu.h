@@ -278,7 +278,8 @@ static inline void remove_tree(int dirfd, const char *name)
 	}
 	dir = fdopendir(fd);
 	assert_non_null(dir);
-	/* cppcheck-suppress readdirCalled; readdir_r is deprecated, and each stream has one reader
+	/*
+	 * cppcheck-suppress readdirCalled; readdir_r is deprecated, and each stream has one reader
 	 */
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)

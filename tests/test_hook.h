@@ -17,7 +17,8 @@ struct hook {
 	struct gate gate; /* while it is shut every call on files hangs */
 	_Atomic int mode; /* for `decide`, which any thread calls */
 	_Atomic int count;
-	/* 0: go on. Negative: not done, and this is the result. Positive: done, then its negative.
+	/*
+	 * 0: go on. Negative: not done, and this is the result. Positive: done, then its negative.
 	 */
 	int (*decide)(struct hook *h, const char *op, const char *path, const char *to);
 };

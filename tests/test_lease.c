@@ -159,7 +159,8 @@ static void ask_when_it_is_over(void)
 	assert_false(lease_is_alive(&lease));
 }
 
-/* The watchdog saw it run out while the heartbeat was about to renew it: what was told stays true.
+/*
+ * The watchdog saw it run out while the heartbeat was about to renew it: what was told stays true.
  */
 static void expired_stays_expired_for_a_renewal_that_is_under_way(void **state)
 {

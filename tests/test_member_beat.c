@@ -218,8 +218,10 @@ static void beat_whose_file_is_gone_expires(void **state)
 	assert_false(lease_is_alive(&m->lease));
 }
 
-/* One beat whose rename fails in one way, and the look after it in another; returns whether the
- * look's fault came up. */
+/*
+ * One beat whose rename fails in one way, and the look after it in another; returns whether the
+ * look's fault came up.
+ */
 static bool beat_with_two_faults(const struct crashfs_fault *rename,
 				 const struct crashfs_fault *look)
 {

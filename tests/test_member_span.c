@@ -207,8 +207,10 @@ static void slow_look_at_a_living_member_harms_nobody(void **state)
 	}
 }
 
-/* By the member's own clock: whatever the looks and beats take, it was expired before it is
- * condemned. */
+/*
+ * By the member's own clock: whatever the looks and beats take, it was expired before it is
+ * condemned.
+ */
 static void condemned_member_has_expired_before(void **state)
 {
 	uint64_t random = 1;

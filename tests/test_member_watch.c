@@ -146,7 +146,8 @@ static void killed_process_is_dead_by_its_lock(void **state)
 	f->cluster[0].elections_fd = f->cluster[0].members_fd = -1;
 }
 
-/* By an odd filesystem, which may have lost the lock or never had it: not seen held, not believed.
+/*
+ * By an odd filesystem, which may have lost the lock or never had it: not seen held, not believed.
  */
 static void lock_that_is_free_but_was_never_seen_held_is_no_death(void **state)
 {

@@ -164,7 +164,8 @@ static void what_is_parsed_formats_back_to_the_same_bytes(void **state)
 		}
 		text[at] = was;
 	}
-	/* 36 digits of 16 values, three bytes of the key but for a tilde, all others as they were.
+	/*
+	 * 36 digits of 16 values, three bytes of the key but for a tilde, all others as they were.
 	 */
 	assert_int_equal(parsed, 36 * 16 + 3 * 254 + sizeof("~..") - 1 + sizeof(NAME_GONE) - 1);
 }

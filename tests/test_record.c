@@ -79,8 +79,10 @@ static fsha_result read_it(const char *name, uint16_t kind, size_t size_max, fsh
 	return result;
 }
 
-/* Refused as damaged, with its path and the reason in the message; the file stays for a person to
- * look at. */
+/*
+ * Refused as damaged, with its path and the reason in the message; the file stays for a person to
+ * look at.
+ */
 static void expect_corrupt(const char *name, const char *why)
 {
 	fsha_error error = FSHA_ERROR_INIT;
@@ -310,7 +312,8 @@ static void file_that_is_larger_than_a_record_can_be_is_refused_unread(void **st
 	assert_int_equal(reads, 0);
 }
 
-/* A small file can ask for much memory: by a payload that inflates to more than its reader allows.
+/*
+ * A small file can ask for much memory: by a payload that inflates to more than its reader allows.
  */
 static void payload_above_the_limit_of_its_reader_is_refused(void **state)
 {
@@ -389,8 +392,10 @@ static void record_with_any_byte_changed_is_refused(void **state)
 	}
 }
 
-/* Every call of a read fails once, in every way: an error that says so, never a value, never
- * CORRUPT. */
+/*
+ * Every call of a read fails once, in every way: an error that says so, never a value, never
+ * CORRUPT.
+ */
 static void failing_storage_is_never_taken_for_damage(void **state)
 {
 	static const int errors[] = { EIO, EACCES, EMFILE, ENOMEM, ETIMEDOUT, EPERM };

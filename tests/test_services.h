@@ -116,8 +116,10 @@ static inline const char *in_cluster(const char *path)
 	return t.path;
 }
 
-/* The names in a directory of the cluster that begin with `prefix`; the last in order is copied to
- * `ret_last` (256 bytes, may be NULL). */
+/*
+ * The names in a directory of the cluster that begin with `prefix`; the last in order is copied to
+ * `ret_last` (256 bytes, may be NULL).
+ */
 static inline size_t count_names(const char *path, const char *prefix, char *ret_last)
 {
 	char last[256] = "";

@@ -1,5 +1,7 @@
-/* The contract of fsha/retrieval.h, and that the leader's record is put right when somebody meddles
- * with it. */
+/*
+ * The contract of fsha/retrieval.h, and that the leader's record is put right when somebody meddles
+ * with it.
+ */
 #include "tests/test_services.h"
 
 static void confirm(struct player *p, const char *address)

@@ -1,4 +1,5 @@
-/* The fenced, versioned store: results of every call, and what readers see while names come and go.
+/*
+ * The fenced, versioned store: results of every call, and what readers see while names come and go.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -324,7 +325,8 @@ struct churn {
 	uint64_t changes;
 };
 
-/* Before each directory read of the reader, the leader replaces forty keys and cleans what it may.
+/*
+ * Before each directory read of the reader, the leader replaces forty keys and cleans what it may.
  */
 static void change_keys(void *ctx, enum crashfs_call call, const char *path, unsigned client)
 {

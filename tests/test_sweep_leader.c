@@ -158,8 +158,10 @@ static int recover(void *ctx, const struct fsu *fs)
 
 /* ---- what must hold after it ---- */
 
-/* A, if it still lives, writes nothing that anybody sees, even if its clock had stood still all the
- * time. */
+/*
+ * A, if it still lives, writes nothing that anybody sees, even if its clock had stood still all the
+ * time.
+ */
 static const char *try_late_writes(struct scene *s, const struct sweep_run *run, const char *k)
 {
 	char text[64];
@@ -177,7 +179,8 @@ static const char *try_late_writes(struct scene *s, const struct sweep_run *run,
 	return NULL;
 }
 
-/* The next leader takes over from whatever is left; `k` and `n` get what it finds under those keys.
+/*
+ * The next leader takes over from whatever is left; `k` and `n` get what it finds under those keys.
  */
 static const char *take_over(struct scene *s, struct crashfs *after, const struct sweep_run *run,
 			     char *k, char *n)

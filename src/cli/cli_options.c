@@ -73,7 +73,8 @@ error_t cli_options_init(struct argp_state *state, struct cli_options *options, 
 {
 	state->child_inputs[0] = options;
 	options->name = name;
-	/* getopt says in one line what is wrong; argp would add another and exit with its own code.
+	/*
+	 * getopt says in one line what is wrong; argp would add another and exit with its own code.
 	 */
 	state->err_stream = NULL;
 	return 0;

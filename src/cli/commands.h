@@ -1,4 +1,5 @@
-/* One function for each command: argv[0] is its name, what follows its own. Returns the exit code.
+/*
+ * One function for each command: argv[0] is its name, what follows its own. Returns the exit code.
  */
 #ifndef SRC_CLI_COMMANDS_H
 #define SRC_CLI_COMMANDS_H

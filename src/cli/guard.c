@@ -116,7 +116,8 @@ static void begin_to_stop(struct guard_process *g)
 	guard_child_signal_all(g->pid, SIGTERM);
 }
 
-/* Those signals that ask to end go to the whole group, as from a terminal; the others to COMMAND.
+/*
+ * Those signals that ask to end go to the whole group, as from a terminal; the others to COMMAND.
  */
 static void pass_on(const struct guard_process *g, int number)
 {
@@ -254,7 +255,8 @@ static bool init(struct guard_process *g)
 	if (g->signal_fd < 0 || g->timer_fd < 0 || page == MAP_FAILED)
 		return false;
 	g->report = page;
-	/* It must be quick when memory is short, too. Without the right to do so, it goes without.
+	/*
+	 * It must be quick when memory is short, too. Without the right to do so, it goes without.
 	 */
 	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
 	return true;

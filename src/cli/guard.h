@@ -91,7 +91,8 @@ _Noreturn void guard_main(int socket, const struct guard_command *command);
  */
 pid_t guard_child_start(const struct guard_command *command, const struct guard_message *start,
 			volatile int *report);
-/* Signals whoever left the group and has become a child of this process since; with SIGTERM once.
+/*
+ * Signals whoever left the group and has become a child of this process since; with SIGTERM once.
  */
 void guard_child_signal_orphans(pid_t group, int number);
 /* Signals everything below this process as far as it can be seen: the group, and those. */

@@ -97,7 +97,8 @@ void guard_child_signal_orphans(pid_t group, int number)
 	for (;; p = end) {
 		pid_t pid = (pid_t)strtol(p, &end, 10);
 
-		/* The last number may be cut off when there are very many; the next round gets it.
+		/*
+		 * The last number may be cut off when there are very many; the next round gets it.
 		 */
 		if (end == p || (n == CHILDREN_TEXT && *end == '\0'))
 			return;

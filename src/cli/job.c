@@ -102,7 +102,8 @@ static int put(const struct arguments *a, const fsha_job_id *id)
 	struct office office;
 	fsha_result result;
 
-	/* All of it before anything is opened: whoever feeds us may take long, and a term is short.
+	/*
+	 * All of it before anything is opened: whoever feeds us may take long, and a term is short.
 	 */
 	result = job_file_read(&graph, a->words[2], &error);
 	if (result != FSHA_OK)

@@ -16,7 +16,8 @@ struct office {
 /* For reading: takes part in nothing. */
 fsha_result office_open_to_read(struct office *ret_office, const struct cli_options *options,
 				fsha_error *reterr);
-/* FSHA_E_FENCED: the term in the environment is over. FSHA_E_NOT_LEADER: somebody leads `election`.
+/*
+ * FSHA_E_FENCED: the term in the environment is over. FSHA_E_NOT_LEADER: somebody leads `election`.
  */
 fsha_result office_open(struct office *ret_office, const struct cli_options *options,
 			const char *election, fsha_error *reterr);

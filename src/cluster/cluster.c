@@ -362,8 +362,10 @@ fsha_result cluster_floor_raise(const struct cluster *c, uint64_t floor, fsha_er
 		if (result != FSHA_OK)
 			return result;
 		if (now >= floor) {
-			/* Perhaps by a rename of ours whose reply was lost: make it durable in any
-			 * case. */
+			/*
+			 * Perhaps by a rename of ours whose reply was lost: make it durable in any
+			 * case.
+			 */
 			r = fsu_fsync(c->fs, c->fd);
 			if (r < 0)
 				return error_os(reterr, r, "fsync",

@@ -28,7 +28,8 @@ int settings_decode(const uint8_t *buf, size_t len, struct settings *ret_setting
 	struct settings settings;
 
 	settings.format = fsu_get_u32(&r);
-	/* A newer format may say more behind its number; that it is newer is all we need to know.
+	/*
+	 * A newer format may say more behind its number; that it is newer is all we need to know.
 	 */
 	if (!r.error && settings.format > CLUSTER_FORMAT) {
 		*ret_settings = (struct settings){ .format = settings.format };
@@ -131,7 +132,8 @@ fsha_result layout_create(const struct fsu *fs, int parent_fd, const char *compo
 		goto fail;
 	}
 
-	/* Onto a directory that is not empty this fails: then somebody else made the cluster first.
+	/*
+	 * Onto a directory that is not empty this fails: then somebody else made the cluster first.
 	 */
 	r = fsu_renameat(fs, parent_fd, building, parent_fd, component);
 	if (r < 0) {

@@ -30,8 +30,10 @@ struct settings {
 size_t settings_encode(const struct settings *settings, uint8_t *buf);
 int settings_decode(const uint8_t *buf, size_t len, struct settings *ret_settings);
 
-/* Remove a directory tree that we built ourselves and that nobody else knows; best effort, bounded
- * depth. */
+/*
+ * Remove a directory tree that we built ourselves and that nobody else knows; best effort, bounded
+ * depth.
+ */
 void layout_remove_tree(const struct fsu *fs, int dir_fd, const char *path);
 
 #endif

@@ -1,5 +1,7 @@
-/* Durations as Flink writes them: "10 s", "500ms", "1 min", a bare number of milliseconds; and
- * PT1M30S. */
+/*
+ * Durations as Flink writes them: "10 s", "500ms", "1 min", a bare number of milliseconds; and
+ * PT1M30S.
+ */
 #ifndef SRC_CONFIG_DURATION_H
 #define SRC_CONFIG_DURATION_H
 

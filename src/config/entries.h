@@ -46,8 +46,10 @@ const struct config_entry *config_entries_find(const struct config_entries *entr
  * -ENOMEM leaves the set as it was.
  */
 int config_entries_put(struct config_entries *entries, const struct config_entry *like);
-/* Move all of `from` into `into`, in place of the same keys and sources. -ENOMEM: neither has
- * changed. */
+/*
+ * Move all of `from` into `into`, in place of the same keys and sources. -ENOMEM: neither has
+ * changed.
+ */
 int config_entries_merge(struct config_entries *into, struct config_entries *from);
 /* How many entries `into` would have after a merge. */
 size_t config_entries_merged_count(const struct config_entries *into,

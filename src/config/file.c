@@ -114,8 +114,10 @@ static fsha_result cannot_read(fsha_error *reterr, const char *path, int r)
 			 config_tail(path));
 }
 
-/* Until the end of the file or one byte more than is allowed. What fstat says of the size is not
- * asked. */
+/*
+ * Until the end of the file or one byte more than is allowed. What fstat says of the size is not
+ * asked.
+ */
 static int read_all(const struct fsu *fs, int fd, char **ret_text, size_t *ret_len)
 {
 	size_t size = BUFFER_FIRST, len = 0;

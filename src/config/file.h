@@ -16,8 +16,10 @@ struct config_reader {
 	fsha_error *reterr;
 };
 
-/* Read `path` (a file, or a directory with one of Flink's files in it) into `entries`, empty so
- * far. */
+/*
+ * Read `path` (a file, or a directory with one of Flink's files in it) into `entries`, empty so
+ * far.
+ */
 fsha_result config_file_read(const struct fsu *fs, const char *path, struct config_entries *entries,
 			     fsha_error *reterr);
 
@@ -26,8 +28,10 @@ fsha_result config_lines_parse(struct config_reader *reader);
 /* config.yaml: mappings within mappings, whose keys are joined by dots. */
 fsha_result config_yaml_parse(struct config_reader *reader);
 
-/* Add an entry of a file: a key twice, one that is empty or too long, too many are errors of that
- * line. */
+/*
+ * Add an entry of a file: a key twice, one that is empty or too long, too many are errors of that
+ * line.
+ */
 fsha_result config_reader_add(struct config_reader *reader, unsigned line, const char *key,
 			      const char *value);
 /* FSHA_E_CONFIG "file:line: ...". */

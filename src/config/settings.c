@@ -21,7 +21,8 @@
 	"write '" FSHA_KEY_TYPE ": filesystem' and '" FSHA_KEY_STORAGE_DIR \
 	": /a/directory/on/the/shared/filesystem'"
 
-/* Not strcasecmp(), whose idea of case depends on the locale. `len` bytes of `text`, all of `word`.
+/*
+ * Not strcasecmp(), whose idea of case depends on the locale. `len` bytes of `text`, all of `word`.
  */
 static bool equals_ignoring_case(const char *text, size_t len, const char *word)
 {

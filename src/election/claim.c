@@ -81,8 +81,10 @@ fsha_result claim_open_election(const struct cluster *c, const char *component, 
 	return FSHA_OK;
 }
 
-/* Step 2, tried for as long as the lease lasts. 1 won, 0 lost, or an error: it may still happen
- * later. */
+/*
+ * Step 2, tried for as long as the lease lasts. 1 won, 0 lost, or an error: it may still happen
+ * later.
+ */
 static int swap(const struct claim *q, const struct epoch *to)
 {
 	int64_t pause_ns = FSU_NS_PER_MS;
@@ -252,8 +254,10 @@ fsha_result claim_run(const struct claim *q, struct term **ret_term, fsha_error 
 		goto fail;
 	}
 	if (r < 0) {
-		/* The swap may still happen; then the epoch file names a session of ours that does
-		 * not lead. */
+		/*
+		 * The swap may still happen; then the epoch file names a session of ours that does
+		 * not lead.
+		 */
 		result = error_os(reterr, r, "rename", "cannot claim '%s'", q->election);
 		goto fail;
 	}

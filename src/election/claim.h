@@ -37,8 +37,10 @@ struct claim {
  */
 fsha_result claim_run(const struct claim *claim, struct term **ret_term, fsha_error *reterr);
 
-/* Give a term up: vacate the epoch file, so that the next leader needs no timeout. The rest is
- * claim_clean_up. */
+/*
+ * Give a term up: vacate the epoch file, so that the next leader needs no timeout. The rest is
+ * claim_clean_up.
+ */
 fsha_result claim_vacate(struct term *term, fsha_error *reterr);
 /* Take our own tenure apart, after everything that is published on resigning was. */
 void claim_clean_up(struct term *term);

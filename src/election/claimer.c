@@ -146,7 +146,8 @@ static void clear_overwritten(struct fsha_election *e, struct term *term)
 	}
 }
 
-/* Once a lease a leader makes sure that the epoch file still names it. Returns when to look next.
+/*
+ * Once a lease a leader makes sure that the epoch file still names it. Returns when to look next.
  */
 static int64_t lead(struct fsha_election *e, struct term *term)
 {
@@ -205,8 +206,10 @@ static void on_fenced(void *ctx)
 {
 	struct fsha_services *s = ctx;
 
-	/* Called from inside a commit, where the mutex may not be taken: the claimer looks at all
-	 * its terms. */
+	/*
+	 * Called from inside a commit, where the mutex may not be taken: the claimer looks at all
+	 * its terms.
+	 */
 	worker_wake(&s->claimer);
 }
 
@@ -284,8 +287,10 @@ static int64_t stand_by(struct fsha_election *e, struct member *member)
 		return claim(e, member, &now, false, "resigned");
 
 	services_lock(s);
-	/* Named with a session that we do not lead: a claim of ours that was cut short, or a former
-	 * life. */
+	/*
+	 * Named with a session that we do not lead: a claim of ours that was cut short, or a former
+	 * life.
+	 */
 	own = heartbeat_is_own(s, &now.member);
 	verdict = own ? MEMBER_UNKNOWN : watcher_ask(s, &now.member, &may_live);
 	memset(&e->holder, 0, sizeof(e->holder));

@@ -54,8 +54,10 @@ static struct fsha_election *election_of(struct task *task)
 	return (struct fsha_election *)((char *)task - offsetof(struct fsha_election, task));
 }
 
-/* What the contender must hear next. Called by the executor with the mutex held, which is dropped
- * around the callback. */
+/*
+ * What the contender must hear next. Called by the executor with the mutex held, which is dropped
+ * around the callback.
+ */
 static bool tell(struct task *task)
 {
 	struct fsha_election *e = election_of(task);
@@ -210,8 +212,10 @@ fsha_result fsha_election_start(fsha_services *s, const char *name, const fsha_c
 
 int fsha_election_has_leadership(const fsha_election *election, const fsha_uuid *session)
 {
-	/* Not changed by us: the mutex and the sticky end of a lease that has run out are not its
-	 * state. */
+	/*
+	 * Not changed by us: the mutex and the sticky end of a lease that has run out are not its
+	 * state.
+	 */
 	struct fsha_election *e = (struct fsha_election *)(uintptr_t)election;
 	int leads;
 

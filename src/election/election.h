@@ -25,9 +25,11 @@ struct fsha_election {
 	char *component; /* its name, encoded */
 	fsha_contender contender;
 	int dir_fd;
-	/* One leader record at a time, and what it says is decided while it is held: else the
-	 * record of the grant could come out on top of the confirmation. Taken before the
-	 * services' mutex. */
+	/*
+	 * One leader record at a time, and what it says is decided while it is held: else the
+	 * record of the grant could come out on top of the confirmation. Taken before the services'
+	 * mutex.
+	 */
 	pthread_mutex_t publishing;
 
 	/* Under the services' mutex: */
@@ -63,7 +65,8 @@ void election_unref(struct fsha_election *e);
 /* Look at it now, or at a time. Under the mutex. */
 void election_poke(struct fsha_election *e);
 void election_poke_at(struct fsha_election *e, int64_t due_ns);
-/* Remember an error for the contender (the last one counts) and wake the executor. Under the mutex.
+/*
+ * Remember an error for the contender (the last one counts) and wake the executor. Under the mutex.
  */
 void election_error(struct fsha_election *e, const fsha_error *error);
 /* Does the term of this election live? Under the mutex. */
@@ -80,8 +83,10 @@ void claimer_run(struct worker *w);
 void claimer_step(struct fsha_election *e);
 
 /* ---- watcher.c ---- */
-/* Make sure that `member` is watched, by a thread of its own; the verdict as far as it is known.
- * Under the mutex. */
+/*
+ * Make sure that `member` is watched, by a thread of its own; the verdict as far as it is known.
+ * Under the mutex.
+ */
 enum member_verdict watcher_ask(struct fsha_services *s, const struct fsu_uuid *member,
 				bool *ret_may_live);
 /* Wake all, at close. Under the mutex. */

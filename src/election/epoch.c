@@ -92,8 +92,10 @@ int epoch_swap(const struct cluster *c, int election_fd, const struct epoch *fro
 	if (error == 0)
 		return 1;
 
-	/* A rename whose reply was lost in a server restart answers ENOENT to the retry: look,
-	 * whatever it said. */
+	/*
+	 * A rename whose reply was lost in a server restart answers ENOENT to the retry: look,
+	 * whatever it said.
+	 */
 	fsu_list_init(&list, c->fs);
 	r = epoch_read(c, election_fd, &list, &now);
 	fsu_list_done(&list);

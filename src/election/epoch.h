@@ -33,8 +33,10 @@ bool epoch_parse(const char *name, struct epoch *ret_epoch);
 int epoch_read(const struct cluster *c, int election_fd, struct fsu_list *list,
 	       struct epoch *ret_epoch);
 
-/* 1: `to` is there: the swap is ours. 0: another's name is there: lost. Else an error: it cannot be
- * told now, and the same swap may be tried again. */
+/*
+ * 1: `to` is there: the swap is ours. 0: another's name is there: lost. Else an error: it cannot be
+ * told now, and the same swap may be tried again.
+ */
 int epoch_swap(const struct cluster *c, int election_fd, const struct epoch *from,
 	       const struct epoch *to);
 

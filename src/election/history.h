@@ -20,8 +20,10 @@ struct history {
 ssize_t history_encode(const struct history *history, uint8_t *buf, size_t size);
 int history_decode(const uint8_t *buf, size_t len, struct history *ret_history);
 
-/* The newest of an election directory. NOT_FOUND: there is none. `ret_file_name` (may be NULL) has
- * NAME_SIZE bytes. */
+/*
+ * The newest of an election directory. NOT_FOUND: there is none. `ret_file_name` (may be NULL) has
+ * NAME_SIZE bytes.
+ */
 fsha_result history_read(const struct cluster *c, int election_fd, const char *component,
 			 struct history *ret_history, char *ret_file_name, fsha_error *reterr);
 /* Add the term, and how the one before it ended. */

@@ -28,7 +28,8 @@ bool tenure_parse(const char *name, uint64_t *ret_epoch, struct fsu_uuid *ret_se
 	       fsu_uuid_parse(name + SESSION_AT, FSU_UUID_HEX, ret_session) == 0;
 }
 
-/* Move one entry of a tenure out of it. -ENOENT: it was published, or another candidate moved it.
+/*
+ * Move one entry of a tenure out of it. -ENOENT: it was published, or another candidate moved it.
  */
 static int discard(const struct cluster *c, int election_fd, const char *tenure, const char *entry)
 {
@@ -88,7 +89,8 @@ int tenure_remove(const struct cluster *c, int election_fd, const char *name, in
 		r = remove_pass(c, election_fd, name, &list);
 		if (r == 0 || fsu_now_ns(c->fs) >= deadline_ns)
 			break;
-		/* An old leader that does not know yet may keep staging; it is quiet for moments.
+		/*
+		 * An old leader that does not know yet may keep staging; it is quiet for moments.
 		 */
 		if (r != -EAGAIN || pass > 2) {
 			fsu_sleep(c->fs, pause_ns);

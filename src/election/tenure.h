@@ -25,8 +25,10 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 		 int64_t deadline_ns);
 /* Take one apart. 0 also when it is gone. */
 int tenure_remove(const struct cluster *c, int election_fd, const char *name, int64_t deadline_ns);
-/* Unlink what lies in trash/, at most `max` entries; directories with all below them. May hang.
- * Returns the number left, or an error. */
+/*
+ * Unlink what lies in trash/, at most `max` entries; directories with all below them. May hang.
+ * Returns the number left, or an error.
+ */
 int tenure_empty_trash(const struct cluster *c, int election_fd, size_t max);
 
 #endif

@@ -50,8 +50,10 @@ struct term {
 	void *on_fenced_ctx;
 };
 
-/* Takes over a reference to nothing else; `election_fd` is copied by opening "." anew. NULL when
- * out of memory or descriptors. */
+/*
+ * Takes over a reference to nothing else; `election_fd` is copied by opening "." anew. NULL when
+ * out of memory or descriptors.
+ */
 struct term *term_create(const struct cluster *c, int election_fd, const char *election,
 			 const struct epoch *epoch, struct lease *lease);
 struct term *term_ref(struct term *term);
@@ -84,15 +86,19 @@ struct term_write {
  */
 fsha_result term_commit(struct term *term, const struct term_write *write,
 			const fsha_version *floor, fsha_version *ret_version, fsha_error *reterr);
-/* As term_commit, for a term that was just resigned: its last word, "no leader". FENCED: the
- * successor is at work already. */
+/*
+ * As term_commit, for a term that was just resigned: its last word, "no leader". FENCED: the
+ * successor is at work already.
+ */
 fsha_result term_commit_last(struct term *term, const struct term_write *write,
 			     fsha_version *ret_version, fsha_error *reterr);
 /* After INDOUBT: what became of `version`. OK, NOT_FOUND, INDOUBT, as fsha_state_store_settle. */
 fsha_result term_settle(struct term *term, const struct term_write *write,
 			const fsha_version *version, fsha_error *reterr);
-/* Take an old name out of a store into the trash. 0 also when it is gone. May hang (delegations):
- * for the background. */
+/*
+ * Take an old name out of a store into the trash. 0 also when it is gone. May hang (delegations):
+ * for the background.
+ */
 int term_discard(struct term *term, int dir_fd, const char *file_name);
 
 #endif

@@ -101,8 +101,10 @@ static void watcher_run(struct worker *worker)
 	member_watch_done(&w->watch);
 }
 
-/* Those whose thread has ended and that nobody wants are freed when the list is looked through.
- * Under the mutex. */
+/*
+ * Those whose thread has ended and that nobody wants are freed when the list is looked through.
+ * Under the mutex.
+ */
 static void reap(struct fsha_services *s)
 {
 	struct watcher **p = &s->watchers;

@@ -46,7 +46,8 @@ static fsha_result list_ids(fsha_job_graph_store *s, struct id_set *ret_ids, siz
 	bool current = false;
 	uint64_t removals;
 
-	/* A listing from before it would make a graph that we removed look like another's new one.
+	/*
+	 * A listing from before it would make a graph that we removed look like another's new one.
 	 */
 	for (int i = 0; i < LIST_TRIES && !current; i++) {
 		struct id_set now = { .ids = NULL };
@@ -122,8 +123,10 @@ static bool is_removing(const fsha_job_graph_store *s, const fsha_job_id *id)
 	return s->removing && ids_compare(s->removing, id) == 0;
 }
 
-/* The first difference between what is there and what the listener knows. 1 added, -1 removed, 0
- * none; own changes only change `told`. */
+/*
+ * The first difference between what is there and what the listener knows. 1 added, -1 removed, 0
+ * none; own changes only change `told`.
+ */
 static int next_change(fsha_job_graph_store *s, fsha_job_id *ret_id)
 {
 	const struct fsu *fs = services_fs(s->services);

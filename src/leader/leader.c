@@ -8,8 +8,10 @@
 #include "src/record/name.h"
 #include "src/result/error.h"
 
-/* Listings that show nothing newer than what vanished while it was read: enough for any storm of
- * terms. */
+/*
+ * Listings that show nothing newer than what vanished while it was read: enough for any storm of
+ * terms.
+ */
 #define READ_TRIES 50
 
 ssize_t leader_encode(const struct leader *leader, uint8_t *buf, size_t size)

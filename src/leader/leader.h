@@ -30,8 +30,10 @@ struct leader {
 ssize_t leader_encode(const struct leader *leader, uint8_t *buf, size_t size);
 int leader_decode(const uint8_t *buf, size_t len, struct leader *ret_leader);
 
-/* Publish under `term`: also just after it was resigned (FENCED then means that the successor is at
- * work already). */
+/*
+ * Publish under `term`: also just after it was resigned (FENCED then means that the successor is at
+ * work already).
+ */
 fsha_result leader_publish(struct term *term, enum leader_state state, const char *address,
 			   const fsha_version *floor, fsha_version *ret_version,
 			   fsha_error *reterr);

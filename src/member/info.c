@@ -12,8 +12,10 @@
 #define FLAG_LOCKS 1u
 #define FLAG_LOCAL 2u
 
-/* The kernel gives a fresh one to every boot. For people: two members of one host before and after
- * a reboot. */
+/*
+ * The kernel gives a fresh one to every boot. For people: two members of one host before and after
+ * a reboot.
+ */
 static void read_boot_id(const struct fsu *fs, char *text, size_t size)
 {
 	int fd = fsu_openat(fs, AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC,

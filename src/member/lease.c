@@ -84,8 +84,10 @@ bool lease_renew(struct lease *lease, int64_t start_ns, int64_t length_ns)
 	assert(lease->writable);
 	if (!lease_is_alive(lease))
 		return false;
-	/* If this thread is stopped here for long, the new deadline is past by the time it is
-	 * stored. */
+	/*
+	 * If this thread is stopped here for long, the new deadline is past by the time it is
+	 * stored.
+	 */
 	if (start_ns + length_ns > atomic_load(&lease->page->deadline_ns))
 		atomic_store(&lease->page->deadline_ns, start_ns + length_ns);
 	return true;

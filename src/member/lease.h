@@ -39,8 +39,10 @@ struct lease {
 /* A lease that begins expired. -errno when no page could be had. */
 int lease_init(struct lease *lease, const struct fsu *fs, const struct fsu_uuid *member,
 	       bool shared);
-/* The lease of another process of this host, by the path that it gave. -ESTALE when it is no lease
- * page. */
+/*
+ * The lease of another process of this host, by the path that it gave. -ESTALE when it is no lease
+ * page.
+ */
 int lease_attach(struct lease *lease, const struct fsu *fs, const char *path);
 void lease_done(struct lease *lease);
 

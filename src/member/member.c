@@ -174,8 +174,10 @@ void member_remove(const struct cluster *c, const struct fsu_uuid *id)
 	layout_remove_tree(c->fs, c->members_fd, name);
 }
 
-/* After a failed rename: 1 the new name is there, 0 the old one, -ESTALE neither, or an error of
- * looking. */
+/*
+ * After a failed rename: 1 the new name is there, 0 the old one, -ESTALE neither, or an error of
+ * looking.
+ */
 static int which_beat(const struct member *m, const char *from, const char *to)
 {
 	struct fsu_list list;

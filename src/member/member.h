@@ -39,8 +39,10 @@ struct member {
 
 fsha_result member_join(const struct cluster *cluster, bool shared, struct member **ret_member,
 			fsha_error *reterr);
-/* Lets go of the lock, which tells the others at once; the directory is left to member_remove. The
- * lease stays, expired. */
+/*
+ * Lets go of the lock, which tells the others at once; the directory is left to member_remove. The
+ * lease stays, expired.
+ */
 void member_retire(struct member *member);
 /* Retires and frees. NULL is allowed. */
 void member_destroy(struct member *member);
@@ -55,7 +57,8 @@ enum member_beat_result {
 /* One heartbeat: renews the lease when it counts. */
 enum member_beat_result member_beat(struct member *member);
 
-/* Show that this member contends for an election, or no longer does. Best effort: it is for people.
+/*
+ * Show that this member contends for an election, or no longer does. Best effort: it is for people.
  */
 void member_stand(struct member *member, const char *component, uint64_t *ret_number);
 void member_stand_down(struct member *member, const char *component, uint64_t number);

@@ -172,8 +172,10 @@ static void look_at_beat(struct member_watch *w)
 		return;
 	}
 	if (!w->beat_seen) {
-		/* No beat file at all: it was expelled, or damaged by hand. Time runs as for a
-		 * still one. */
+		/*
+		 * No beat file at all: it was expelled, or damaged by hand. Time runs as for a
+		 * still one.
+		 */
 		w->beat_seen = true;
 		w->beat = UINT64_MAX;
 		w->unchanged_since_ns = fsu_now_ns(c->fs);

@@ -9,7 +9,8 @@
 #include "src/record/name.h"
 #include "src/result/error.h"
 
-/* "<directory>/<key>": what the envelope holds, so that a record cannot be moved to another place.
+/*
+ * "<directory>/<key>": what the envelope holds, so that a record cannot be moved to another place.
  */
 static int full_key(const struct record_place *place, const char *key, size_t key_len,
 		    char *ret_key)

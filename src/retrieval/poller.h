@@ -9,8 +9,10 @@
 #include "src/leader/leader.h"
 #include "src/services/services.h"
 
-/* What else may be polled: `look` is called in the poller's thread when the directory changed, and
- * once a lease. */
+/*
+ * What else may be polled: `look` is called in the poller's thread when the directory changed, and
+ * once a lease.
+ */
 struct polled {
 	struct polled *next;
 	struct fsu_watch *watch; /* the poller's own */
@@ -28,8 +30,10 @@ int poller_start(struct fsha_services *s);
 void poller_destroy(struct fsha_services *s);
 /* Look at once. Under the mutex or not. */
 void poller_refresh(struct fsha_services *s);
-/* Add and remove; removing waits until `look` does not run. At the deadline: false, and `abandoned`
- * tells when it is over. Under the mutex. */
+/*
+ * Add and remove; removing waits until `look` does not run. At the deadline: false, and `abandoned`
+ * tells when it is over. Under the mutex.
+ */
 void poller_add(struct fsha_services *s, struct polled *polled);
 bool poller_remove(struct fsha_services *s, struct polled *polled, int64_t deadline_ns);
 

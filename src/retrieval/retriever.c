@@ -131,7 +131,8 @@ static bool tell(struct task *task)
 		return false;
 	}
 	if (r->abandoned) {
-		/* The executor itself holds a reference on the services, so this is not their last.
+		/*
+		 * The executor itself holds a reference on the services, so this is not their last.
 		 */
 		destroy(r);
 		return false;

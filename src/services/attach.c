@@ -11,8 +11,10 @@
 #include "src/election/election.h"
 #include "src/result/error.h"
 
-/* Seats of processes that write at the same moment; each is a lock file in the member's directory.
- * Seat 0 is the member's own. */
+/*
+ * Seats of processes that write at the same moment; each is a lock file in the member's directory.
+ * Seat 0 is the member's own.
+ */
 #define SEATS_MAX 1024
 
 fsha_result fsha_election_share(fsha_election *e, fsha_shared_term *ret_term, fsha_error *reterr)

@@ -110,7 +110,8 @@ static struct led *take_led(struct fsha_services *s, size_t *ret_count)
 		led = fsu_alloc(services_fs(s), n * sizeof(*led));
 	n = 0;
 	for (struct fsha_election *e = s->elections; e && led; e = e->next) {
-		/* Not in the first moments of a term: nothing may keep a new leader from its work.
+		/*
+		 * Not in the first moments of a term: nothing may keep a new leader from its work.
 		 */
 		if (!election_leads(e) || !e->published_ns)
 			continue;
@@ -140,8 +141,10 @@ static bool clean_elections(struct fsha_services *s)
 	return count > 0;
 }
 
-/* Directories of members whose lock is free where that can be believed. Theirs is the only content,
- * so any leader may. */
+/*
+ * Directories of members whose lock is free where that can be believed. Theirs is the only content,
+ * so any leader may.
+ */
 static void clean_members(struct fsha_services *s)
 {
 	const struct cluster *c = &s->cluster;

@@ -442,8 +442,10 @@ static struct open_store *find_store(const struct fsha_services *s, const struct
 	return o;
 }
 
-/* What nobody uses any more is closed, but not under the mutex. The janitor may hang in it, and
- * then closes it; nobody waits for the janitor. */
+/*
+ * What nobody uses any more is closed, but not under the mutex. The janitor may hang in it, and
+ * then closes it; nobody waits for the janitor.
+ */
 static void close_unused(struct fsha_services *s, struct open_store *o)
 {
 	bool unused = !o->owners && !o->hanging && !o->cleaning;

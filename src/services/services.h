@@ -25,8 +25,10 @@ struct kept_store;
 struct poller;
 struct watcher;
 
-/* A thread of the services. It holds a reference on them, so that one that hangs at close does no
- * harm. */
+/*
+ * A thread of the services. It holds a reference on them, so that one that hangs at close does no
+ * harm.
+ */
 struct worker {
 	struct fsha_services *services;
 	void (*run)(struct worker *worker);
@@ -38,8 +40,10 @@ struct worker {
 struct task {
 	struct task *next;
 	bool queued;
-	/* Called with the mutex held; may drop it around callbacks. Returns true to be called
-	 * again. */
+	/*
+	 * Called with the mutex held; may drop it around callbacks. Returns true to be called
+	 * again.
+	 */
 	bool (*run)(struct task *task);
 };
 
@@ -106,8 +110,10 @@ void services_unref(struct fsha_services *s);
 /* Start a worker if it does not run yet. Under the mutex. -errno. */
 int worker_start(struct fsha_services *s, struct worker *w, void (*run)(struct worker *));
 void worker_wake(struct worker *w);
-/* Wait for the worker's event, another descriptor (-1: none; true when it is readable) or the time.
- * Without the mutex. */
+/*
+ * Wait for the worker's event, another descriptor (-1: none; true when it is readable) or the time.
+ * Without the mutex.
+ */
 bool worker_wait(struct worker *w, int fd, int64_t deadline_ns);
 
 /* ---- executor.c ---- */
@@ -131,14 +137,18 @@ void janitor_run(struct worker *w);
 
 /* Wait for `changed` until now_ns() >= deadline_ns; false then. Under the mutex. */
 bool services_wait(struct fsha_services *s, int64_t deadline_ns);
-/* The live term of an election (encoded) that this process leads or is attached to: a reference, or
- * NULL. */
+/*
+ * The live term of an election (encoded) that this process leads or is attached to: a reference, or
+ * NULL.
+ */
 struct term *services_term(void *services, const char *election);
 fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
 				struct store **ret_store, fsha_error *reterr);
 void services_store_close(struct fsha_services *s, const struct store *store);
-/* Its owner gives it up while a thread hangs in it, which returns it when it comes back. Under the
- * mutex. */
+/*
+ * Its owner gives it up while a thread hangs in it, which returns it when it comes back. Under the
+ * mutex.
+ */
 void services_store_abandon(struct fsha_services *s, const struct store *store);
 /* Without it. */
 void services_store_return(struct fsha_services *s, const struct store *store);

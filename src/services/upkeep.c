@@ -50,8 +50,10 @@ static struct kept_store *keep(struct fsha_services *s, const char *directory, c
 	return k;
 }
 
-/* Does a user of this process have it open, alone in the term? Then its own index is cleaned
- * already. */
+/*
+ * Does a user of this process have it open, alone in the term? Then its own index is cleaned
+ * already.
+ */
 static bool is_open(struct fsha_services *s, const char *directory, const struct term *term)
 {
 	bool open = false;

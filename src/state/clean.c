@@ -29,8 +29,10 @@ static bool may_go(const struct index_entry *e, const struct term *t, int64_t be
 	return e->version.epoch < t->epoch.number || (!t->shared && atomic_load(&t->in_doubt) == 0);
 }
 
-/* Under the mutex: what may go now. Tombstones only when no garbage is left, which is simple and
- * soon true. */
+/*
+ * Under the mutex: what may go now. Tombstones only when no garbage is left, which is simple and
+ * soon true.
+ */
 static void choose(struct store *s, struct batch *b)
 {
 	int64_t before_ns = fsu_now_ns(s->cluster->fs) - INDEX_RETAIN_NS;

@@ -11,8 +11,10 @@
 #include "fsutil/fsu_list.h"
 #include "src/record/name.h"
 
-/* Old versions stay for at least this long, so that a listing shorter than half of it shows each
- * key in some version. */
+/*
+ * Old versions stay for at least this long, so that a listing shorter than half of it shows each
+ * key in some version.
+ */
 #define INDEX_RETAIN_NS (2 * FSU_NS_PER_S)
 
 /* The highest version of a key. */

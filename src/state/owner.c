@@ -136,8 +136,10 @@ fsha_result owner_make_directory(struct term *t, const char *directory, fsha_err
 		return error_os(reterr, r, "mkdir", "cannot make '%s'", directory);
 	result = stage_owner(t, staged, directory, reterr);
 	if (result == FSHA_OK) {
-		/* Onto a directory with an owner in it this fails: then it is there, and
-		 * open_directory checks whose. */
+		/*
+		 * Onto a directory with an owner in it this fails: then it is there, and
+		 * open_directory checks whose.
+		 */
 		r = fsu_renameat(c->fs, t->election_fd, staged, c->fd, directory);
 		if (r == 0 || r == -ENOTEMPTY || r == -EEXIST) {
 			int r2 = fsu_dir_sync(c->fs, c->fd, LAYOUT_STATE);

@@ -144,8 +144,10 @@ void store_forget(struct store *s)
 	(void)pthread_mutex_unlock(&s->mutex);
 }
 
-/* The present version of a key, gone or not; all zero when it never was. NOT_FOUND only for a
- * missing directory. */
+/*
+ * The present version of a key, gone or not; all zero when it never was. NOT_FOUND only for a
+ * missing directory.
+ */
 static fsha_result look_up(struct store *s, struct term *t, const char *key,
 			   fsha_version *ret_version, bool *ret_gone, fsha_error *reterr)
 {
@@ -269,8 +271,10 @@ fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsh
 	return FSHA_OK;
 }
 
-/* What a write may do given the present version: OK to commit, or the result. `*ret_nothing`: OK,
- * and nothing to do. */
+/*
+ * What a write may do given the present version: OK to commit, or the result. `*ret_nothing`: OK,
+ * and nothing to do.
+ */
 static fsha_result check_write(const struct store *s, enum store_write how, const char *key,
 			       const fsha_version *expected, const fsha_version *present, bool gone,
 			       bool *ret_nothing, fsha_error *reterr)

@@ -18,8 +18,10 @@
 #include "src/election/term.h"
 #include "src/state/index.h"
 
-/* Where the live term of an election comes from: a reference (term_unref it), or NULL when this
- * process does not lead it. */
+/*
+ * Where the live term of an election comes from: a reference (term_unref it), or NULL when this
+ * process does not lead it.
+ */
 struct term_source {
 	struct term *(*get)(void *ctx, const char *election);
 	void *ctx;
@@ -79,8 +81,10 @@ void store_forget(struct store *store);
 /* Make the index fit for `term` (NULL: a reader). Under the store's mutex. */
 fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
 
-/* Take what is useless out of the directory, as far as this process leads. For the background; may
- * hang. */
+/*
+ * Take what is useless out of the directory, as far as this process leads. For the background; may
+ * hang.
+ */
 void store_clean(struct store *store);
 
 #endif

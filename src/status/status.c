@@ -330,8 +330,10 @@ void fsha_status_destroy(fsha_cluster_status *status)
 	fsu_release(fs, snap);
 }
 
-/* The record may be replaced between the listing and the reading; an election without one has an
- * empty history. */
+/*
+ * The record may be replaced between the listing and the reading; an election without one has an
+ * empty history.
+ */
 static fsha_result read_history(const struct cluster *c, int election_fd, const char *component,
 				struct history *ret_history, fsha_error *reterr)
 {

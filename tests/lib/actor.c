@@ -105,8 +105,10 @@ void actor_take_over(struct actor *a)
 
 	crashfs_advance(a->disk, 2 * ACTOR_LEASE_MS * FSU_NS_PER_MS);
 	for (int i = 0; i < 5 && result != FSHA_OK; i++) {
-		/* Our own lease ran out with the others': a new member, as the heartbeat thread
-		 * makes one. */
+		/*
+		 * Our own lease ran out with the others': a new member, as the heartbeat thread
+		 * makes one.
+		 */
 		if (!lease_is_alive(&a->member->lease)) {
 			member_destroy(a->member);
 			a->member = NULL;

@@ -28,23 +28,32 @@ struct actor {
 	fsha_error error; /* of the last call that failed */
 };
 
-/* Opens the cluster at "/", joins, opens the election and the store job_graphs/. Fails the test
- * when that fails. */
+/*
+ * Opens the cluster at "/", joins, opens the election and the store job_graphs/. Fails the test
+ * when that fails.
+ */
 void actor_start(struct actor *a, struct crashfs *disk, unsigned client);
-/* As actor_start, but with the result: for faults. What was begun is ended by actor_stop in any
- * case. */
+/*
+ * As actor_start, but with the result: for faults. What was begun is ended by actor_stop in any
+ * case.
+ */
 fsha_result actor_try_start(struct actor *a, struct crashfs *disk, unsigned client);
 /* Everything closed, no descriptor and no memory left. Nothing is resigned. */
 void actor_stop(struct actor *a);
-/* The process is gone at once (kill -9): descriptors and locks; then as actor_stop for our memory.
+/*
+ * The process is gone at once (kill -9): descriptors and locks; then as actor_stop for our memory.
  */
 void actor_kill(struct actor *a);
 
-/* Look at the epoch file and claim whatever it says: for when the former holder is known to be
- * dead. */
+/*
+ * Look at the epoch file and claim whatever it says: for when the former holder is known to be
+ * dead.
+ */
 fsha_result actor_claim(struct actor *a);
-/* Wait out the lease of everybody else, as a standby would, then claim. Fails the test unless it is
- * granted in a few tries. */
+/*
+ * Wait out the lease of everybody else, as a standby would, then claim. Fails the test unless it is
+ * granted in a few tries.
+ */
 void actor_take_over(struct actor *a);
 fsha_result actor_resign(struct actor *a);
 

@@ -42,8 +42,10 @@ struct crashfs_options {
 	int64_t cache_ns;     /* 0: no caches, one kernel: "local" */
 	int64_t time_step_ns; /* granularity of directory times; 0: exact */
 	bool split_renames;
-	/* f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0, else
-	 * NFS_SUPER_MAGIC. */
+	/*
+	 * f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0, else
+	 * NFS_SUPER_MAGIC.
+	 */
 	int statfs_type;
 };
 
@@ -85,14 +87,20 @@ const char *crashfs_call_name(enum crashfs_call call);
 enum crashfs_mode {
 	/* The error is returned, nothing happened (but close always closes). */
 	CRASHFS_NOT_DONE,
-	/* It happened, and the error is returned all the same: a lost reply. For a call that only
-	   asks as CRASHFS_NOT_DONE. */
+	/*
+	 * It happened, and the error is returned all the same: a lost reply. For a call that only
+	 * asks as CRASHFS_NOT_DONE.
+	 */
 	CRASHFS_DONE,
-	/* Half of a read or write or listing, without an error; for other calls as
-	 * CRASHFS_NOT_DONE. */
+	/*
+	 * Half of a read or write or listing, without an error; for other calls as
+	 * CRASHFS_NOT_DONE.
+	 */
 	CRASHFS_SHORT,
-	/* Power cut before the call: from now on every call of every client gives -EIO (an
-	   allocation NULL) until crashfs_recover. */
+	/*
+	 * Power cut before the call: from now on every call of every client gives -EIO (an
+	 * allocation NULL) until crashfs_recover.
+	 */
 	CRASHFS_CRASH
 };
 

@@ -136,8 +136,10 @@ void cfs_journal_sync_last(struct crashfs *c)
 
 /* ---- The power cut ---- */
 
-/* The first four are what can become of the content of a file; the first two of a change of names
- * too. */
+/*
+ * The first four are what can become of the content of a file; the first two of a change of names
+ * too.
+ */
 enum choice {
 	LOSE_ALL,
 	KEEP_ALL,

@@ -250,8 +250,10 @@ int cfs_revalidate(struct cfs_client *cl, uint32_t ino);
  */
 int cfs_lookup(struct cfs_client *cl, uint32_t dir, const char *name, bool reval,
 	       uint32_t *ret_ino);
-/* This client itself changed `name` in `dir` to mean `ino`; `before` is the directory's counter
- * before. */
+/*
+ * This client itself changed `name` in `dir` to mean `ino`; `before` is the directory's counter
+ * before.
+ */
 void cfs_changed(struct cfs_client *cl, const struct cfs_inode *dir, const char *name, uint32_t ino,
 		 uint64_t before);
 /* The entries of a directory behind `cursor`, remembered or fetched; complete up to *ret_to. */
@@ -300,8 +302,10 @@ int cfs_unlinkat(void *ctx, int dirfd, const char *path, int flags);
 int cfs_mkdirat(void *ctx, int dirfd, const char *path, mode_t mode);
 int cfs_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
 	      struct statx *ret_stat);
-/* NFS keeps a file that its client unlinked while it was open there, under a name made of the
- * inode. */
+/*
+ * NFS keeps a file that its client unlinked while it was open there, under a name made of the
+ * inode.
+ */
 void cfs_silly_name(const struct cfs_inode *inode, char name[CFS_NAME_MAX + 1]);
 
 /* ---- crashfs_host.c ---- */

@@ -42,15 +42,21 @@ struct fixture {
 	char path[512];
 };
 
-/* NULL: a local filesystem with a cluster that both clients have open. The storage directory is
- * durable. */
+/*
+ * NULL: a local filesystem with a cluster that both clients have open. The storage directory is
+ * durable.
+ */
 struct fixture *fixture_open(const struct fixture_options *options);
-/* Closes the clusters and asserts that no client has a descriptor left and that no memory is. NULL
- * is allowed. */
+/*
+ * Closes the clusters and asserts that no client has a descriptor left and that no memory is. NULL
+ * is allowed.
+ */
 void fixture_close(struct fixture *f);
 
-/* Options of the fixture's cluster, and open it for a client; closed by fixture_close, or by
- * fixture_close_cluster. */
+/*
+ * Options of the fixture's cluster, and open it for a client; closed by fixture_close, or by
+ * fixture_close_cluster.
+ */
 struct cluster_options fixture_cluster_options(bool create);
 fsha_result fixture_open_cluster(struct fixture *f, unsigned client, bool create,
 				 fsha_error *reterr);
@@ -58,8 +64,10 @@ void fixture_close_cluster(struct fixture *f, unsigned client);
 /* All processes end, the power comes back: the clusters are closed as far as memory goes. */
 void fixture_recover(struct fixture *f);
 
-/* A path below the directory of cluster FIXTURE_ID, for crashfs_cat and its kin; valid till the
- * next call. */
+/*
+ * A path below the directory of cluster FIXTURE_ID, for crashfs_cat and its kin; valid till the
+ * next call.
+ */
 const char *fixture_path(struct fixture *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -86,8 +94,10 @@ void fixture_assert_result(struct fixture *f, fsha_result result, fsha_result ex
 #define FIXTURE_SWEEPS 33
 #define FIXTURE_CALLS_MAX 1000 /* a sweep that gets here does not end */
 struct crashfs_fault fixture_fault(uint64_t at, size_t way);
-/* The power fails, at a CRASHFS_CRASH before or now: 0 loses all that is not synced, 1 keeps it,
- * others draw by `way`. */
+/*
+ * The power fails, at a CRASHFS_CRASH before or now: 0 loses all that is not synced, 1 keeps it,
+ * others draw by `way`.
+ */
 void fixture_lose(struct fixture *f, uint64_t way);
 
 /* Time that passes inside one kind of call of one client: a filesystem that is slow. */
