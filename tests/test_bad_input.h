@@ -1,0 +1,51 @@
+/* Things that lie where a record or a directory is expected. */
+#ifndef TESTS_TEST_BAD_INPUT_H
+#define TESTS_TEST_BAD_INPUT_H
+
+#include <sys/sysmacros.h>
+
+#include "tests/test_services.h"
+
+enum thing {
+	THING_FIFO,
+	THING_LINK,
+	THING_DANGLING,
+	THING_FULL_DIRECTORY,
+	THING_DEVICE,
+	THINGS
+};
+
+/* False when this user cannot make it. */
+static inline bool make_thing(enum thing thing, const char *path)
+{
+	char inside[640];
+
+	switch (thing) {
+	case THING_FIFO:
+		assert_int_equal(mkfifo(path, 0600), 0);
+		return true;
+	case THING_LINK:
+		assert_int_equal(symlink("/dev/zero", path), 0);
+		return true;
+	case THING_DANGLING:
+		assert_int_equal(symlink("nowhere", path), 0);
+		return true;
+	case THING_FULL_DIRECTORY:
+		assert_int_equal(mkdir(path, 0700), 0);
+		(void)snprintf(inside, sizeof(inside), "%s/inside", path);
+		write_file(inside, "x", 1);
+		return true;
+	case THING_DEVICE:
+		/* The console of nobody: an open that waits would wait for good. */
+		return mknod(path, S_IFCHR | 0600, makedev(5, 1)) == 0;
+	default:
+		return false;
+	}
+}
+
+static inline void remove_thing(const char *path)
+{
+	assert_int_equal(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+#endif
