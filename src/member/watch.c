@@ -161,9 +161,11 @@ static void look_at_beat(struct member_watch *w)
 		w->verdict = MEMBER_GONE;
 		return;
 	}
-	if (r < 0)
+	/* Something else in its place is no sign of life: time runs as for a beat that stands
+	 * still. */
+	if (r < 0 && r != -ENOTDIR)
 		return;
-	if (w->verdict == MEMBER_UNKNOWN)
+	if (r >= 0 && w->verdict == MEMBER_UNKNOWN)
 		w->verdict = MEMBER_ALIVE;
 	if (r == 1 && (!w->beat_seen || beat != w->beat)) {
 		w->beat = beat;
