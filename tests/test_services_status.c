@@ -124,7 +124,7 @@ static size_t read_history(fsha_services *s, fsha_term_history *ret_first,
 static void history_tells_who_led_and_how_it_ended(void **state)
 {
 	fsha_services *s = open_services();
-	fsha_term_history first, last;
+	fsha_term_history first = { .epoch = 0 }, last = first;
 	struct player p;
 
 	(void)state;
