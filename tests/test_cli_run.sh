@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib/shell.sh"
 
 # A COMMAND that writes "<epoch> <microseconds>" to a file all the time, and takes TERM for a hint: so
-# the file shows who ran when. With "apart" a process in a session of its own does that instead.
+# the file shows who ran when. With "apart" a process in a session of its own does that instead. Should
+# nobody end it, it ends with the test's directory.
 make_stamper() {
 	cat >"$dir/stamper" <<-'SCRIPT'
 		#!/usr/bin/env bash
@@ -15,7 +16,7 @@ make_stamper() {
 			exit
 		fi
 		trap 'echo "$FSHA_EPOCH ${EPOCHREALTIME/[.,]/} TERM" >>"$1"' TERM
-		while :; do
+		while [ -d "${1%/*}" ]; do
 			echo "$FSHA_EPOCH ${EPOCHREALTIME/[.,]/}" >>"$1"
 			read -r -t 0.01 <> <(:)
 		done
@@ -114,8 +115,8 @@ test_wrong_values_are_refused_before_anything_runs() {
 
 test_what_the_command_leaves_behind_is_ended() {
 	expect 3 run --election a --address b -- sh -c "
-		sleep 1000 & echo \$! >'$dir/pids'
-		setsid sleep 1000 & echo \$! >>'$dir/pids'
+		sleep 60 & echo \$! >'$dir/pids'
+		setsid sleep 60 & echo \$! >>'$dir/pids'
 		exit 3"
 	mapfile -t pids <"$dir/pids"
 	equal ${#pids[@]} 2
@@ -202,11 +203,15 @@ test_after_kill_9_the_command_is_gone_before_the_next_one_starts() {
 	first=$!
 	wait_until 5 stamped 1
 	contend c
+	killed=${EPOCHREALTIME/[.,]/}
 	kill_now $first
 	wait_until 5 stamped 2
 	sleep 0.1
 	no_overlap
 	grep -q '^1 .* TERM' "$dir/stamps" || fail "it was not asked to end first"
+	# The grace, and not the rest of the lease, which is 0.8 s at least.
+	took=$(($(first_of 2) - killed))
+	[ $took -lt 600000 ] || fail "the next one started $took us after the kill"
 }
 
 test_after_kill_9_a_process_in_another_session_is_gone_too() {
@@ -287,6 +292,22 @@ test_without_the_guard_the_command_is_ended_and_126() {
 	gone "${all[@]}" || fail "something is left"
 	matches "$(<"$dir/errors")" 'fsha: the guard process is gone'
 	expect 122 status a # resigned
+}
+
+test_when_fsha_is_stopped_and_the_guard_killed_the_command_ends_at_once() {
+	start "$FSHA" run --election a --address b -- sleep 60
+	first=$!
+	wait_until 5 leads
+	wait_until 5 sleeping_below $first
+	mapfile -t all < <(descendants $first)
+	kill -STOP $first
+	kill -KILL "${all[0]}"
+	wait_until 1 gone "${all[@]}"
+}
+
+# The guard, and below it the command.
+sleeping_below() {
+	[ "$(descendants "$1" | wc -l)" -eq 2 ]
 }
 
 test_a_guard_that_is_stopped_does_not_keep_the_command_alive() {

@@ -203,7 +203,7 @@ static void print_text(const fsha_cluster_status *s, const char *path, const cha
 {
 	printf("cluster %s: %s, lease %g s, locks %s\n", path, s->filesystem,
 	       (double)s->lease_ms / 1000,
-	       s->locks_cluster_wide ? "seen by all hosts" : "not trusted beyond this host");
+	       s->locks_cluster_wide ? "are trusted" : "are not trusted, heartbeats count");
 	for (size_t i = 0; i < s->election_count; i++)
 		if (!only || strcmp(only, s->elections[i].name) == 0)
 			print_election(&s->elections[i]);
