@@ -210,7 +210,7 @@ static void a_tombstone_stays_while_a_write_is_in_doubt(void **state)
 	assert_int_equal(actor_remove(&s->a, "k"), FSHA_OK);
 	crashfs_advance(s->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
 	store_clean(s->a.store);
-	atomic_store(&s->a.term->in_doubt, 1);
+	atomic_store(&s->a.term->doubts[0], 1);
 	store_clean(s->a.store);
 	assert_int_equal(count_files(s, "k"), 1);
 }
@@ -250,7 +250,7 @@ static void a_write_in_doubt_can_be_settled_as_done(void **state)
 	assert_true(fsha_version_is_existing(&v));
 	crashfs_fault_clear(s->disk);
 	assert_int_equal(store_settle(s->a.store, "k", &v, NULL), FSHA_OK);
-	assert_int_equal(atomic_load(&s->a.term->in_doubt), 0);
+	assert_false(term_in_doubt(s->a.term));
 	assert_int_equal(actor_get(&s->a, "k", text), FSHA_OK);
 	assert_string_equal(text, "2");
 }
@@ -280,6 +280,83 @@ static void a_write_in_doubt_can_be_settled_as_not_done(void **state)
 	assert_int_equal(store_settle(s->a.store, "k", &v, NULL), FSHA_E_NOT_FOUND);
 	assert_int_equal(actor_get(&s->a, "k", text), FSHA_OK);
 	assert_string_equal(text, "1");
+}
+
+static void a_removal_of_nothing_outdoes_a_write_in_doubt(void **state)
+{
+	struct stage *s = *state;
+	const struct crashfs_fault fault = {
+		.client = A,
+		.at = 0,
+		.calls_mask = 1u << CRASHFS_RENAMEAT | 1u << CRASHFS_UNLINKAT,
+		.error = 5, /* EIO */
+		.mode = CRASHFS_NOT_DONE,
+		.repeat = true,
+	};
+	fsha_version v = { 0 };
+	char staged[TENURE_NAME_SIZE + 64], file[NAME_SIZE], text[64];
+
+	crashfs_count_reset(s->disk);
+	crashfs_fault_arm(s->disk, &fault);
+	assert_int_equal(store_write(s->a.store, STORE_ADD, "k", NULL, "1", 1, &v, NULL),
+			 FSHA_E_INDOUBT);
+	crashfs_fault_clear(s->disk);
+	assert_int_equal(actor_remove(&s->a, "k"), FSHA_OK);
+	/* The rename comes late, as a packet that was on its way. */
+	(void)snprintf(staged, sizeof(staged), "%s/%04x.%016llx", s->a.term->tenure, v.seat,
+		       (unsigned long long)v.sequence);
+	name_format("k", &v, false, file);
+	assert_int_equal(fsu_renameat(s->a.fs, s->a.election_fd, staged, s->a.store->dir_fd, file),
+			 0);
+	assert_int_equal(actor_get(&s->a, "k", text), FSHA_E_NOT_FOUND);
+	observe(s->disk, READER, "k", text);
+	assert_string_equal(text, "");
+}
+
+static void settling_one_doubt_twice_leaves_the_other(void **state)
+{
+	struct stage *s = *state;
+	struct crashfs_fault fault = {
+		.client = A,
+		.calls_mask = 1u << CRASHFS_FSYNC,
+		.error = 5,
+		.mode = CRASHFS_NOT_DONE,
+	};
+	fsha_version first = { 0 }, second = { 0 };
+
+	/* The second fsync of a write is that of the directory. */
+	crashfs_count_reset(s->disk);
+	fault.at = 1;
+	crashfs_fault_arm(s->disk, &fault);
+	fault.at = 3;
+	crashfs_fault_arm(s->disk, &fault);
+	assert_int_equal(store_write(s->a.store, STORE_ADD, "a", NULL, "1", 1, &first, NULL),
+			 FSHA_E_INDOUBT);
+	assert_int_equal(store_write(s->a.store, STORE_ADD, "b", NULL, "1", 1, &second, NULL),
+			 FSHA_E_INDOUBT);
+	crashfs_fault_clear(s->disk);
+	assert_int_equal(store_settle(s->a.store, "a", &first, NULL), FSHA_OK);
+	assert_int_equal(store_settle(s->a.store, "a", &first, NULL), FSHA_OK);
+	assert_true(term_in_doubt(s->a.term));
+	assert_int_equal(store_settle(s->a.store, "b", &second, NULL), FSHA_OK);
+	assert_false(term_in_doubt(s->a.term));
+}
+
+static void a_file_of_a_later_epoch_is_named_and_topples_nobody(void **state)
+{
+	struct stage *s = *state;
+	const fsha_version later = { .epoch = 255, .sequence = 1 };
+	char path[300] = "/c/job_graphs/", file[NAME_SIZE];
+
+	assert_int_equal(actor_add(&s->a, "other", "1"), FSHA_OK);
+	name_format("k", &later, false, file);
+	strcat(path, file);
+	crashfs_put(s->disk, path, "copied", 6);
+	store_forget(s->a.store);
+	assert_int_equal(actor_remove(&s->a, "k"), FSHA_E_CORRUPT);
+	assert_non_null(strstr(s->a.error.message, file));
+	assert_true(term_is_live(s->a.term));
+	assert_int_equal(actor_replace(&s->a, "other", "2"), FSHA_OK);
 }
 
 static void a_new_name_is_seen_although_its_absence_was_cached(void **state)
@@ -386,6 +463,9 @@ int main(void)
 		LOCAL(a_stopped_leaders_cleaning_is_fenced_too),
 		LOCAL(a_write_in_doubt_can_be_settled_as_done),
 		LOCAL(a_write_in_doubt_can_be_settled_as_not_done),
+		LOCAL(a_removal_of_nothing_outdoes_a_write_in_doubt),
+		LOCAL(settling_one_doubt_twice_leaves_the_other),
+		LOCAL(a_file_of_a_later_epoch_is_named_and_topples_nobody),
 		SHARED(a_new_name_is_seen_although_its_absence_was_cached),
 		SHARED(a_takeover_works_through_caches_of_another_host),
 		LOCAL(a_listing_misses_no_key_while_two_thousand_change),

@@ -63,7 +63,8 @@ FSHA_API fsha_result fsha_election_start(fsha_services *services, const char *na
  * FSHA_E_FENCED, FSHA_E_INDOUBT, FSHA_E_IO: not published as far as is known; the library goes on
  * trying while the term lasts.
  *
- * Any thread, also from grant_leadership. Since 0.1.
+ * Any thread. From a callback, such as grant_leadership, it does not wait: FSHA_OK says that the
+ * address is taken and another thread publishes it at once. Since 0.1.
  */
 FSHA_API fsha_result fsha_election_confirm_leadership(fsha_election *election,
 						      const fsha_uuid *session, const char *address,
@@ -106,9 +107,10 @@ FSHA_API fsha_result fsha_election_close(fsha_election *election, fsha_error *re
  * most `timeout_ms`, and hold it until fsha_election_close. The holder's writes go under
  * *ret_session.
  *
- * FSHA_E_NOT_LEADER: somebody leads (the message says who, and since when); nothing was changed.
- * FSHA_E_TIMEOUT: the holder may be dead, but its lease has not run out yet. Any thread, not from a
- * callback. Since 0.1.
+ * FSHA_E_NOT_LEADER: somebody leads, whose heart beats (the message says where); nothing was
+ * changed. It takes up to half a lease to tell. FSHA_E_TIMEOUT: the holder may be dead, but its
+ * lease has not run out yet: 3/2 leases are enough to know. Any thread, not from a callback.
+ * Since 0.1.
  */
 FSHA_API fsha_result fsha_election_acquire(fsha_services *services, const char *name,
 					   uint32_t timeout_ms, fsha_election **ret_election,

@@ -35,14 +35,19 @@ static fsha_result somebody_leads(struct fsha_services *s, const char *component
 			 component);
 }
 
-/* One look before anything is joined or made: is there a leader that lives? */
+/*
+ * Before anything is joined or made: is there a leader whose heart beats? A lock that is held may
+ * be that of a stopped process. What is not known after half a lease, the contender finds out.
+ */
 static fsha_result check_holder(struct fsha_services *s, const char *component, fsha_error *reterr)
 {
+	int64_t lease_ns = cluster_lease_ns(&s->cluster);
+	int64_t until_ns = fsu_now_ns(services_fs(s)) + lease_ns / 2;
 	struct member_watch watch;
 	struct fsu_list list;
 	struct epoch now;
 	fsha_result result;
-	bool alive;
+	bool beats;
 	int fd, r;
 
 	result = claim_open_election(&s->cluster, component, false, &fd, reterr);
@@ -57,9 +62,12 @@ static fsha_result check_holder(struct fsha_services *s, const char *component, 
 	if (r < 0 || epoch_is_vacant(&now))
 		return FSHA_OK; /* the contender reports what is wrong with it */
 	member_watch_init(&watch, &s->cluster, &now.member);
-	alive = member_watch_look(&watch) == MEMBER_ALIVE && watch.lock_held;
+	while (!member_verdict_is_dead(member_watch_look(&watch)) && !watch.beat_changed &&
+	       fsu_now_ns(services_fs(s)) < until_ns)
+		fsu_sleep(services_fs(s), lease_ns / 50);
+	beats = watch.beat_changed && watch.verdict == MEMBER_ALIVE;
 	member_watch_done(&watch);
-	return alive ? somebody_leads(s, component, reterr) : FSHA_OK;
+	return beats ? somebody_leads(s, component, reterr) : FSHA_OK;
 }
 
 fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t timeout_ms,
@@ -80,6 +88,7 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 	if (!s || !ret_election || !ret_session)
 		return error_set(reterr, FSHA_E_INVALID, 0, "acquire", "an argument is NULL");
 	result = services_encode_election(name, component, reterr);
+	deadline_ns = fsu_now_ns(services_fs(s)) + (int64_t)timeout_ms * FSU_NS_PER_MS;
 	if (result == FSHA_OK)
 		result = check_holder(s, component, reterr);
 	if (result == FSHA_OK)
@@ -87,11 +96,11 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 	if (result != FSHA_OK)
 		return result;
 	services_lock(s);
-	deadline_ns = fsu_now_ns(services_fs(s)) + (int64_t)timeout_ms * FSU_NS_PER_MS;
 	do {
 		leads = election_leads(e);
-		led_by_other = !e->term && e->holder_verdict == MEMBER_ALIVE &&
-			       !fsu_uuid_is_null(&e->holder);
+		/* A lock that is held may be that of a stopped process: only a heartbeat is life.
+		 */
+		led_by_other = !e->term && e->holder_beats;
 		if (leads || led_by_other || e->has_error)
 			break;
 	} while (services_wait(s, deadline_ns));

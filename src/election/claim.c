@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "src/cluster/layout.h"
-#include "src/member/watch.h"
 #include "src/result/error.h"
 
 #define SWAP_TRIES 20
@@ -137,26 +136,6 @@ static const char *grant_refused(const struct claim *q, const struct epoch *own,
 	return why;
 }
 
-/*
- * The old leader was fenced but may still act outside the store. It is kept from renewing its
- * lease, which then ends within a lease; a quarter more for the drift of clocks.
- */
-static int outwait_old_lease(const struct claim *q)
-{
-	const struct cluster *c = q->cluster;
-	int64_t until_ns;
-	int r = -EAGAIN;
-
-	for (int i = 0; i < 100 && r == -EAGAIN; i++)
-		r = member_expel(c, &q->from.member);
-	if (r < 0)
-		return r;
-	until_ns = fsu_now_ns(c->fs) + cluster_lease_ns(c) + cluster_lease_ns(c) / 4;
-	while (lease_is_alive(q->lease) && fsu_now_ns(c->fs) < until_ns)
-		fsu_sleep(c->fs, cluster_lease_ns(c) / 20);
-	return 0;
-}
-
 /* Steps 3 to 5, for the holder of the epoch file. */
 static fsha_result fence_and_check(const struct claim *q, const struct epoch *own,
 				   const char *tenure, fsha_error *reterr)
@@ -176,10 +155,6 @@ static fsha_result fence_and_check(const struct claim *q, const struct epoch *ow
 	r = sync_election(q);
 	if (r < 0)
 		return error_os(reterr, r, "fsync", "cannot claim '%s'", q->election);
-	r = q->old_may_live ? outwait_old_lease(q) : 0;
-	if (r < 0)
-		return error_os(reterr, r, "rename", "cannot expel the former leader of '%s'",
-				q->election);
 	why = grant_refused(q, own, tenure);
 	if (why)
 		return error_set(reterr, FSHA_E_VERSION, 0, "grant", "cannot lead '%s': %s",

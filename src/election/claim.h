@@ -28,8 +28,6 @@ struct claim {
 	struct lease *lease;
 	bool shared;
 	struct epoch from; /* what the claimant saw */
-	bool old_may_live; /* its lock was freed, but it may still lead by its own clock: expel,
-			      wait */
 };
 /*
  * FSHA_OK: granted; `*ret_term` is live. FSHA_E_VERSION: lost to another. Anything else: not

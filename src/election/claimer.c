@@ -13,6 +13,10 @@
 #include "src/record/name.h"
 #include "src/result/error.h"
 
+/* A member that keeps beating while it is expelled is looked at again; it beats five times a lease.
+ */
+#define EXPEL_TRIES 100
+
 static int64_t after(const struct fsha_services *s, int64_t ns)
 {
 	return fsu_now_ns(services_fs(s)) + ns;
@@ -66,7 +70,29 @@ static void publish(struct fsha_election *e, struct term *term)
 
 /* ---- resigning ---- */
 
-static void resign(struct fsha_election *e, struct term *term)
+/*
+ * The epoch file would go on naming this member, which lives: nobody could lead. After half a lease
+ * of trying the member itself is given up, and comes back as a new one.
+ */
+static bool give_up(struct fsha_election *e)
+{
+	struct fsha_services *s = e->services;
+	int64_t now_ns = fsu_now_ns(services_fs(s));
+
+	if (!e->leaving_since_ns)
+		e->leaving_since_ns = now_ns;
+	if (now_ns - e->leaving_since_ns < lease_ns(s) / 2)
+		return false;
+	services_lock(s);
+	if (s->member)
+		lease_expire(&s->member->lease);
+	services_unlock(s);
+	worker_wake(&s->watchdog);
+	worker_wake(&s->heartbeat);
+	return true;
+}
+
+static int64_t resign(struct fsha_election *e, struct term *term)
 {
 	struct fsha_services *s = e->services;
 	fsha_error error = FSHA_ERROR_INIT;
@@ -79,8 +105,11 @@ static void resign(struct fsha_election *e, struct term *term)
 		/* FENCED here only means that the successor is already at work. */
 		(void)leader_publish(term, LEADER_NONE, "", NULL, NULL, NULL);
 	(void)pthread_mutex_unlock(&e->publishing);
-	if (result != FSHA_OK && result != FSHA_E_FENCED)
+	if (result != FSHA_OK && result != FSHA_E_FENCED) {
 		report(e, "resign_failed", &error);
+		if (!give_up(e))
+			return after(s, lease_ns(s) / 50);
+	}
 	claim_clean_up(term);
 	services_log(s, FSHA_LOG_INFO, "resigned", "election=%s epoch=%llu", e->component,
 		     (unsigned long long)term->epoch.number);
@@ -88,8 +117,12 @@ static void resign(struct fsha_election *e, struct term *term)
 	assert(e->term == term);
 	e->term = NULL;
 	e->resigning = false;
+	e->leaving_since_ns = 0;
 	services_unlock(s);
 	term_unref(term);
+	/* Another may have it now: whoever resigns does not come back at once. */
+	e->stand_back_ns = after(s, lease_ns(s) / 5);
+	return 0;
 }
 
 /* ---- leading ---- */
@@ -215,7 +248,7 @@ static void on_fenced(void *ctx)
 
 /* Returns when to look next. */
 static int64_t claim(struct fsha_election *e, struct member *member, const struct epoch *from,
-		     bool old_may_live, const char *former_end)
+		     const char *former_end)
 {
 	struct fsha_services *s = e->services;
 	struct claim q = {
@@ -226,7 +259,6 @@ static int64_t claim(struct fsha_election *e, struct member *member, const struc
 		.lease = &member->lease,
 		.from = *from,
 		.shared = s->options.flags & FSHA_SERVICES_SHARED_TERM,
-		.old_may_live = old_may_live,
 	};
 	fsha_error error = FSHA_ERROR_INIT;
 	struct term *term;
@@ -257,14 +289,42 @@ static const char *verdict_end(enum member_verdict verdict)
 	}
 }
 
+/*
+ * The holder is gone as far as can be seen, but may lead on by its own clock: it is kept from
+ * renewing its lease, which then ends within a lease; a quarter more for the drift of clocks.
+ * Before the swap, so that whoever claims has judged the holder that the epoch file names. Returns
+ * until when to wait.
+ */
+static int64_t outwait(struct fsha_election *e, const struct epoch *now)
+{
+	struct fsha_services *s = e->services;
+	fsha_error error = FSHA_ERROR_INIT;
+	int r = -EAGAIN;
+
+	if (e->outwait_until_ns && epoch_equal(&e->outwaited, now))
+		return e->outwait_until_ns;
+	for (int i = 0; i < EXPEL_TRIES && r == -EAGAIN; i++)
+		r = member_expel(&s->cluster, &now->member);
+	if (r < 0) {
+		(void)error_os(&error, r, "rename", "cannot expel the former leader of '%s'",
+			       e->component);
+		report(e, "expel_failed", &error);
+		return after(s, lease_ns(s) / 5);
+	}
+	e->outwaited = *now;
+	e->outwait_until_ns = after(s, lease_ns(s) + lease_ns(s) / 4);
+	return e->outwait_until_ns;
+}
+
 /* Look who holds it, and claim it when nobody alive does. Returns when to look next. */
 static int64_t stand_by(struct fsha_election *e, struct member *member)
 {
 	struct fsha_services *s = e->services;
 	fsha_error error = FSHA_ERROR_INIT;
-	enum member_verdict verdict;
-	bool own, may_live = false;
+	struct watcher_answer answer = { .verdict = MEMBER_UNKNOWN };
+	int64_t until_ns;
 	struct fsu_list list;
+	bool own;
 	struct epoch now;
 	int r;
 
@@ -284,7 +344,7 @@ static int64_t stand_by(struct fsha_election *e, struct member *member)
 		return after(s, lease_ns(s) / 5);
 	}
 	if (epoch_is_vacant(&now))
-		return claim(e, member, &now, false, "resigned");
+		return claim(e, member, &now, "resigned");
 
 	services_lock(s);
 	/*
@@ -292,18 +352,22 @@ static int64_t stand_by(struct fsha_election *e, struct member *member)
 	 * life.
 	 */
 	own = heartbeat_is_own(s, &now.member);
-	verdict = own ? MEMBER_UNKNOWN : watcher_ask(s, &now.member, &may_live);
+	if (!own)
+		answer = watcher_ask(s, &now.member);
 	memset(&e->holder, 0, sizeof(e->holder));
 	if (!own)
 		e->holder = now.member;
-	e->holder_verdict = verdict;
+	e->holder_beats = answer.beating && answer.verdict == MEMBER_ALIVE;
 	(void)pthread_cond_broadcast(&s->changed);
 	services_unlock(s);
 	if (own)
-		return claim(e, member, &now, false, "expired");
-	if (member_verdict_is_dead(verdict))
-		return claim(e, member, &now, may_live, verdict_end(verdict));
-	return after(s, lease_ns(s));
+		return claim(e, member, &now, "expired");
+	if (!member_verdict_is_dead(answer.verdict))
+		return after(s, lease_ns(s));
+	until_ns = answer.may_live ? outwait(e, &now) : 0;
+	if (until_ns > fsu_now_ns(services_fs(s)))
+		return until_ns;
+	return claim(e, member, &now, verdict_end(answer.verdict));
 }
 
 /* ---- the step ---- */
@@ -349,16 +413,13 @@ static int64_t step(struct fsha_election *e)
 	told = (e->told || e->calling) && !e->closed;
 	services_unlock(s);
 
-	if (term && !term_is_live(term)) {
-		drop(e, term);
-		return 0;
-	}
 	if (term && leaving) {
 		if (told)
 			return FSU_FOREVER; /* the contender hears of it first; then we are poked */
-		resign(e, term);
-		/* Another may have it now: whoever resigns does not come back at once. */
-		e->stand_back_ns = after(s, lease_ns(s) / 5);
+		return resign(e, term);
+	}
+	if (term && !term_is_live(term)) {
+		drop(e, term);
 		return 0;
 	}
 	if (term)

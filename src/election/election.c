@@ -283,7 +283,13 @@ fsha_result fsha_election_confirm_leadership(fsha_election *e, const fsha_uuid *
 		} else {
 			e->confirmed = true;
 			strcpy(e->address, address);
-			term = term_ref(e->term);
+			/* A callback that waits for the storage would keep revocations waiting. */
+			if (executor_is_me(e->services)) {
+				e->publish_due = true;
+				election_poke(e);
+			} else {
+				term = term_ref(e->term);
+			}
 		}
 	}
 	services_unlock(e->services);

@@ -51,8 +51,11 @@ struct fsha_election {
 	int64_t stand_back_ns;    /* after a resignation others go first until then */
 	struct fsu_uuid
 		holder; /* whom the epoch file named at the last look; null: vacant or ourselves */
-	enum member_verdict holder_verdict;
-	int64_t due_ns; /* when the claimer looks at it next */
+	bool holder_beats;        /* the holder is alive beyond doubt */
+	struct epoch outwaited;   /* a dead holder that may lead on for a while, ... */
+	int64_t outwait_until_ns; /* ... and until when it is left that time */
+	int64_t leaving_since_ns; /* when resigning was first tried; 0: not */
+	int64_t due_ns;           /* when the claimer looks at it next */
 	bool history_due;
 	const char *former_end; /* how the term before ours ended, for the history */
 	fsha_error error;       /* to be told to the contender */
@@ -87,8 +90,12 @@ void claimer_step(struct fsha_election *e);
  * Make sure that `member` is watched, by a thread of its own; the verdict as far as it is known.
  * Under the mutex.
  */
-enum member_verdict watcher_ask(struct fsha_services *s, const struct fsu_uuid *member,
-				bool *ret_may_live);
+struct watcher_answer {
+	enum member_verdict verdict;
+	bool may_live; /* dead, but perhaps leading on by its own clock */
+	bool beating;  /* alive beyond doubt: its heartbeat was seen to advance */
+};
+struct watcher_answer watcher_ask(struct fsha_services *s, const struct fsu_uuid *member);
 /* Wake all, at close. Under the mutex. */
 void watcher_wake_all(struct fsha_services *s);
 /* Have all threads of watchers ended? Under the mutex. */

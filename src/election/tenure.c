@@ -134,6 +134,10 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 			found = true;
 			r = 0;
 		}
+		/* What cannot be removed although it is listed is no filesystem's moment any more.
+		 */
+		if (r == 0 && found && fsu_now_ns(c->fs) >= deadline_ns)
+			r = -ETIMEDOUT;
 	} while (r == 0 && found);
 	fsu_list_done(&list);
 	return r;

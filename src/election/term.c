@@ -162,19 +162,48 @@ static bool tenure_is_there(const struct term *t)
 	return there;
 }
 
-static fsha_result stage_failed(struct term *t, const struct term_write *w, int r, const char *op,
-				fsha_error *reterr)
+fsha_result term_stage_failed(struct term *t, const char *what, int r, const char *op,
+			      fsha_error *reterr)
 {
 	if ((r == -ENOENT || r == -ESTALE || r == -ENOTDIR) && !tenure_is_there(t)) {
 		term_over(t, TERM_FENCED);
 		return error_set(reterr, FSHA_E_FENCED, -r, op,
-				 "cannot write '%s/%s': a newer leader of '%s' exists",
-				 w->directory, w->key, t->election);
+				 "cannot write '%s': a newer leader of '%s' exists", what,
+				 t->election);
 	}
-	return error_os(reterr, r, op, "cannot write '%s/%s'", w->directory, w->key);
+	return error_os(reterr, r, op, "cannot write '%s'", what);
 }
 
-static fsha_result published(struct term *t, const struct term_write *w,
+static void add_doubt(struct term *t, uint64_t sequence)
+{
+	for (size_t i = 0; i < TERM_DOUBTS; i++) {
+		uint64_t free = 0;
+
+		if (atomic_compare_exchange_strong(&t->doubts[i], &free, sequence))
+			return;
+	}
+	atomic_store(&t->doubts_lost, true);
+}
+
+static void remove_doubt(struct term *t, uint64_t sequence)
+{
+	for (size_t i = 0; i < TERM_DOUBTS; i++) {
+		uint64_t mine = sequence;
+
+		(void)atomic_compare_exchange_strong(&t->doubts[i], &mine, 0);
+	}
+}
+
+bool term_in_doubt(const struct term *t)
+{
+	bool doubt = atomic_load(&t->doubts_lost);
+
+	for (size_t i = 0; i < TERM_DOUBTS && !doubt; i++)
+		doubt = atomic_load(&t->doubts[i]) != 0;
+	return doubt;
+}
+
+static fsha_result published(struct term *t, const struct term_write *w, uint64_t sequence,
 			     const struct fsu_published *p, fsha_error *reterr)
 {
 	fsha_result result;
@@ -193,7 +222,7 @@ static fsha_result published(struct term *t, const struct term_write *w,
 	if (p->outcome == FSU_NOT_DONE)
 		return error_os(reterr, -p->os_errno, p->op, "cannot write '%s/%s'", w->directory,
 				w->key);
-	atomic_fetch_add(&t->in_doubt, 1);
+	add_doubt(t, sequence);
 	return error_set(
 		reterr, FSHA_E_INDOUBT, p->os_errno, p->op,
 		"cannot tell whether '%s/%s' was written: ask again when the storage answers",
@@ -249,13 +278,38 @@ static fsha_result write_version(struct term *t, const struct term_write *w,
 	r = fsu_file_stage(t->cluster->fs, t->election_fd, staged, buf, len, &op);
 	fsu_release(t->cluster->fs, buf);
 	if (r < 0)
-		return stage_failed(t, w, r, op, reterr);
+		return term_stage_failed(t, w->key, r, op, reterr);
 
 	if (ret_version)
 		*ret_version = content.version;
 	publish = publication(t, w, staged, target);
 	fsu_publish(t->cluster->fs, &publish, &outcome);
-	return published(t, w, &outcome, reterr);
+	return published(t, w, content.version.sequence, &outcome, reterr);
+}
+
+/*
+ * The store has a version of a later epoch than ours. Either a newer leader wrote it, or, when the
+ * epoch file still names us, nobody who led: somebody copied a file there.
+ */
+static fsha_result newer_version(struct term *t, const struct term_write *w,
+				 const fsha_version *newer, fsha_error *reterr)
+{
+	char text[FSHA_VERSION_TEXT];
+	struct fsu_list list;
+	struct epoch now;
+	int r;
+
+	fsu_list_init(&list, t->cluster->fs);
+	r = epoch_read(t->cluster, t->election_fd, &list, &now);
+	fsu_list_done(&list);
+	if (r == 0 && epoch_equal(&now, &t->epoch))
+		return error_set(
+			reterr, FSHA_E_CORRUPT, 0, "commit",
+			"'%s/%s~%s' is of a later epoch than any leader has had: move that "
+			"file away by hand",
+			w->directory, w->key, fsha_version_format(newer, text));
+	term_over(t, TERM_FENCED);
+	return not_live(t, reterr);
 }
 
 fsha_result term_commit(struct term *t, const struct term_write *w, const fsha_version *floor,
@@ -263,11 +317,8 @@ fsha_result term_commit(struct term *t, const struct term_write *w, const fsha_v
 {
 	if (!term_is_live(t))
 		return not_live(t, reterr);
-	/* Something newer than our own term was seen: then we are not what we think we are. */
-	if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number)) {
-		term_over(t, TERM_FENCED);
-		return not_live(t, reterr);
-	}
+	if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number))
+		return newer_version(t, w, floor, reterr);
 	return write_version(t, w, floor, ret_version, reterr);
 }
 
@@ -291,8 +342,8 @@ fsha_result term_settle(struct term *t, const struct term_write *w, const fsha_v
 	staged_path(t, version, staged);
 	publish = publication(t, w, staged, target);
 	fsu_publish_settle(t->cluster->fs, &publish, &outcome);
-	if (outcome.outcome != FSU_IN_DOUBT && atomic_load(&t->in_doubt) > 0)
-		atomic_fetch_sub(&t->in_doubt, 1);
+	if (outcome.outcome != FSU_IN_DOUBT)
+		remove_doubt(t, version->sequence);
 	switch (outcome.outcome) {
 	case FSU_DONE:
 		return FSHA_OK;

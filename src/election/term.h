@@ -29,6 +29,8 @@ enum term_end {
 	TERM_BROKEN,  /* an invariant does not hold: this process must not go on */
 };
 
+#define TERM_DOUBTS 16
+
 struct term {
 	_Atomic unsigned refs;
 	const struct cluster *cluster;
@@ -43,7 +45,13 @@ struct term {
 	struct fsu_lock seat_lock;
 	_Atomic uint64_t sequence; /* the last one used */
 	_Atomic int end;           /* enum term_end */
-	_Atomic unsigned in_doubt; /* writes whose outcome is not known: tombstones must stay */
+	/*
+	 * Sequences of writes whose outcome is not known: while there is one, the directory is
+	 * looked at anew and tombstones stay. 0: free. What finds no room is never known to be
+	 * settled.
+	 */
+	_Atomic uint64_t doubts[TERM_DOUBTS];
+	_Atomic bool doubts_lost;
 	int64_t granted_wall_ns;
 	/* Told once when a commit finds the term fenced. May be NULL; must not block. */
 	void (*on_fenced)(void *ctx);
@@ -68,8 +76,16 @@ void term_over(struct term *term, enum term_end why);
 fsha_result term_enter(struct term *term, struct fsu_lock *ret_lock, fsha_error *reterr);
 void term_exit(struct term *term, struct fsu_lock *lock);
 
+/* Is the outcome of any write of this term not known? */
+bool term_in_doubt(const struct term *term);
+
 /* A number that no other write of this seat in this term has. */
 uint64_t term_next_sequence(struct term *term);
+
+/* A call in the tenure has failed before anything was published: FENCED if that is because it is
+ * gone, else IO. */
+fsha_result term_stage_failed(struct term *term, const char *what, int negative_errno,
+			      const char *op, fsha_error *reterr);
 
 struct term_write {
 	int dir_fd;            /* the store's directory */

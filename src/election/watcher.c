@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fsutil/fsu_page.h"
 #include "src/election/election.h"
+#include "src/retrieval/poller.h"
 
 struct watcher {
 	struct watcher *next;
@@ -14,6 +16,8 @@ struct watcher {
 	/* Under the mutex: */
 	enum member_verdict verdict;
 	bool may_live;
+	bool beating; /* its heartbeat was seen to advance */
+	bool ending;  /* the thread looks no more: not to be asked */
 };
 
 static struct watcher *watcher_of(struct worker *w)
@@ -27,7 +31,7 @@ static bool is_wanted(const struct fsha_services *s, const struct fsu_uuid *memb
 	for (const struct fsha_election *e = s->elections; e; e = e->next)
 		if (!e->term && !e->closing && fsu_uuid_equal(&e->holder, member))
 			return true;
-	return false;
+	return retriever_wants(s, member);
 }
 
 /* Tell the elections that wait for it. Under the mutex. */
@@ -76,24 +80,26 @@ static void watcher_run(struct worker *worker)
 	for (;;) {
 		enum member_verdict verdict = member_watch_look(&w->watch);
 		int64_t now_ns = fsu_now_ns(fs);
-		bool wanted, closing;
+		bool ending;
 
 		services_lock(s);
-		if (verdict != w->verdict) {
+		if (verdict != w->verdict || w->watch.beat_changed != w->beating) {
 			w->verdict = verdict;
 			w->may_live = member_watch_may_live(&w->watch);
+			w->beating = w->watch.beat_changed;
 			tell(s, w);
 		}
-		closing = s->closing;
-		wanted = is_wanted(s, &w->watch.id);
-		services_unlock(s);
-		if (wanted)
+		if (is_wanted(s, &w->watch.id))
 			unwanted_since_ns = 0;
 		else if (!unwanted_since_ns)
 			unwanted_since_ns = now_ns;
 		/* For a while it may be asked for again: elections change hands one by one. */
-		if (closing || (unwanted_since_ns &&
-				now_ns - unwanted_since_ns > cluster_lease_ns(&s->cluster)))
+		w->ending =
+			s->closing || (unwanted_since_ns &&
+				       now_ns - unwanted_since_ns > cluster_lease_ns(&s->cluster));
+		ending = w->ending;
+		services_unlock(s);
+		if (ending)
 			break;
 		if (worker_wait(worker, w->watch.notify_fd, now_ns + interval_ns(s, w)))
 			look_closely(w);
@@ -117,35 +123,33 @@ static void reap(struct fsha_services *s)
 			continue;
 		}
 		*p = w->next;
+		fsu_fd_close(w->worker.event_fd);
 		fsu_release(services_fs(s), w);
 	}
 }
 
-enum member_verdict watcher_ask(struct fsha_services *s, const struct fsu_uuid *member,
-				bool *ret_may_live)
+struct watcher_answer watcher_ask(struct fsha_services *s, const struct fsu_uuid *member)
 {
+	const struct watcher_answer unknown = { .verdict = MEMBER_UNKNOWN };
 	struct watcher *w;
 
-	*ret_may_live = false;
 	reap(s);
 	for (w = s->watchers; w; w = w->next)
-		if (fsu_uuid_equal(&w->watch.id, member)) {
-			*ret_may_live = w->may_live;
-			return w->verdict;
-		}
+		if (!w->ending && fsu_uuid_equal(&w->watch.id, member))
+			return (struct watcher_answer){ w->verdict, w->may_live, w->beating };
 	w = fsu_alloc(services_fs(s), sizeof(*w));
 	if (!w)
-		return MEMBER_UNKNOWN; /* the next step, a lease later at the latest, asks again */
+		return unknown; /* the next step, a lease later at the latest, asks again */
 	w->worker.event_fd = -1;
 	w->verdict = MEMBER_UNKNOWN;
 	member_watch_init(&w->watch, &s->cluster, member);
 	if (worker_start(s, &w->worker, watcher_run) < 0) {
 		fsu_release(services_fs(s), w);
-		return MEMBER_UNKNOWN;
+		return unknown;
 	}
 	w->next = s->watchers;
 	s->watchers = w;
-	return MEMBER_UNKNOWN;
+	return unknown;
 }
 
 void watcher_wake_all(struct fsha_services *s)

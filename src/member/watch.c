@@ -168,6 +168,7 @@ static void look_at_beat(struct member_watch *w)
 	if (r >= 0 && w->verdict == MEMBER_UNKNOWN)
 		w->verdict = MEMBER_ALIVE;
 	if (r == 1 && (!w->beat_seen || beat != w->beat)) {
+		w->beat_changed = w->beat_seen;
 		w->beat = beat;
 		w->beat_seen = true;
 		w->unchanged_since_ns = fsu_now_ns(c->fs);

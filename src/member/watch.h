@@ -40,6 +40,7 @@ struct member_watch {
 	bool info_read;
 	uint64_t beat;
 	bool beat_seen;
+	bool beat_changed;          /* since the first look: it is alive beyond doubt */
 	int64_t unchanged_since_ns; /* end of the look that saw the last change */
 	enum member_verdict verdict;
 	bool lock_held; /* as of the last look; meaningful with seen_held */

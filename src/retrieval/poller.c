@@ -249,6 +249,9 @@ static int64_t poll_once(struct fsha_services *s)
 		report(s, r);
 	else
 		p->failing = false;
+	services_lock(s);
+	retriever_bury(s);
+	services_unlock(s);
 	others_ns = look_at_others(s, full);
 	if (r == -EAGAIN)
 		return fsu_now_ns(services_fs(s)) + FSU_NS_PER_MS;

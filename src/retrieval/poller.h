@@ -44,6 +44,13 @@ const struct leader *poller_leader(const struct fsha_services *s, const char *co
 
 /* The leader record of an election changed (NULL: it is gone). Under the mutex. */
 void retriever_notify(struct fsha_services *s, const char *component, const struct leader *leader);
+/* Is this member the leader that some listener was told of? Under the mutex. */
+bool retriever_wants(const struct fsha_services *s, const struct fsu_uuid *member);
+/*
+ * A leader whose process is dead leaves its record behind until another leads: listeners are told
+ * that there is no leader. Under the mutex.
+ */
+void retriever_bury(struct fsha_services *s);
 /* leaders/ could not be read. Under the mutex. */
 void retriever_error(struct fsha_services *s, const char *component, const fsha_error *error);
 

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "fsutil/fsu_path.h"
+#include "src/election/election.h"
 #include "src/result/error.h"
 #include "src/retrieval/poller.h"
 
 struct pair {
 	bool leads;
 	struct fsu_uuid session;
+	struct fsu_uuid member; /* whose life the leadership hangs on */
 	char address[FSHA_ADDRESS_MAX + 1];
 };
 
@@ -45,6 +47,7 @@ static struct pair pair_of(const struct leader *leader)
 
 	if (pair.leads) {
 		pair.session = leader->session;
+		pair.member = leader->member;
 		memcpy(pair.address, leader->address, sizeof(pair.address));
 	}
 	return pair;
@@ -65,6 +68,22 @@ void retriever_notify(struct fsha_services *s, const char *component, const stru
 	for (struct fsha_retriever *r = s->retrievers; r; r = r->next)
 		if (strcmp(r->component, component) == 0)
 			see(r, leader);
+}
+
+bool retriever_wants(const struct fsha_services *s, const struct fsu_uuid *member)
+{
+	for (const struct fsha_retriever *r = s->retrievers; r; r = r->next)
+		if (!r->stopped && r->current.leads && fsu_uuid_equal(&r->current.member, member))
+			return true;
+	return false;
+}
+
+void retriever_bury(struct fsha_services *s)
+{
+	for (struct fsha_retriever *r = s->retrievers; r; r = r->next)
+		if (!r->stopped && r->current.leads &&
+		    member_verdict_is_dead(watcher_ask(s, &r->current.member).verdict))
+			see(r, NULL);
 }
 
 void retriever_error(struct fsha_services *s, const char *component, const fsha_error *error)

@@ -50,7 +50,8 @@ fsha_result fsha_services_guard_fds(fsha_services *s, int *ret_hold_fd, int *ret
 	if (!s || !ret_hold_fd || !ret_lease_fd)
 		return error_set(reterr, FSHA_E_INVALID, 0, "guard", "an argument is NULL");
 	services_lock(s);
-	if (s->member && (s->options.flags & FSHA_SERVICES_SHARED_TERM)) {
+	if (s->member && (s->options.flags & FSHA_SERVICES_SHARED_TERM) &&
+	    lease_is_alive(&s->member->lease)) {
 		hold_fd = fsu_fd_copy(s->member->lock.fd);
 		lease_fd = fsu_fd_copy(s->member->lease.fd);
 	}

@@ -81,10 +81,16 @@ static int64_t rejoin(struct fsha_services *s, struct member *old)
 {
 	fsha_error error = FSHA_ERROR_INIT;
 	struct member *member;
+	struct fsu_lock lock;
 
 	services_log(s, FSHA_LOG_WARNING, "expired", "member=%s", old->name);
 	expire(s, old);
 	/* Lets go of its lock: others need not wait for a heartbeat that will not come. */
+	services_lock(s);
+	lock = old->lock; /* nobody copies the descriptor from here on (fsha_services_guard_fds) */
+	old->lock.fd = -1;
+	services_unlock(s);
+	fsu_lock_release(services_fs(s), &lock);
 	member_retire(old);
 	if (member_join(&s->cluster, s->options.flags & FSHA_SERVICES_SHARED_TERM, &member,
 			&error) == FSHA_OK) {

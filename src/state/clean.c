@@ -26,7 +26,7 @@ static bool may_go(const struct index_entry *e, const struct term *t, int64_t be
 {
 	if (!e->gone || e->since_ns > before_ns)
 		return false;
-	return e->version.epoch < t->epoch.number || (!t->shared && atomic_load(&t->in_doubt) == 0);
+	return e->version.epoch < t->epoch.number || (!t->shared && !term_in_doubt(t));
 }
 
 /*

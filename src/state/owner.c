@@ -115,7 +115,7 @@ static fsha_result stage_owner(struct term *t, const char *staged, const char *d
 		r = fsu_dir_sync(c->fs, t->election_fd, staged);
 		op = "fsync";
 	}
-	return r < 0 ? error_os(reterr, r, op, "cannot make '%s'", directory) : FSHA_OK;
+	return r < 0 ? term_stage_failed(t, directory, r, op, reterr) : FSHA_OK;
 }
 
 fsha_result owner_make_directory(struct term *t, const char *directory, fsha_error *reterr)
@@ -133,7 +133,7 @@ fsha_result owner_make_directory(struct term *t, const char *directory, fsha_err
 		       (unsigned long long)term_next_sequence(t));
 	r = fsu_mkdirat(c->fs, t->election_fd, staged, FSU_DIR_MODE);
 	if (r < 0)
-		return error_os(reterr, r, "mkdir", "cannot make '%s'", directory);
+		return term_stage_failed(t, directory, r, "mkdir", reterr);
 	result = stage_owner(t, staged, directory, reterr);
 	if (result == FSHA_OK) {
 		/*
@@ -149,7 +149,7 @@ fsha_result owner_make_directory(struct term *t, const char *directory, fsha_err
 						  directory);
 		} else {
 			/* It may have happened (a lost reply): the next write finds out. */
-			result = error_os(reterr, r, "rename", "cannot make '%s'", directory);
+			result = term_stage_failed(t, directory, r, "rename", reterr);
 		}
 	}
 	if (result != FSHA_OK || r < 0)

@@ -119,7 +119,7 @@ static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 {
 	fsha_result result;
 
-	if (t && !t->shared && s->index.complete && atomic_load(&t->in_doubt) == 0 &&
+	if (t && !t->shared && s->index.complete && !term_in_doubt(t) &&
 	    fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t))
 		return FSHA_OK;
 	if (t && !fsu_uuid_equal(&s->loaded, &t->epoch.session))
@@ -277,7 +277,7 @@ fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsh
  */
 static fsha_result check_write(const struct store *s, enum store_write how, const char *key,
 			       const fsha_version *expected, const fsha_version *present, bool gone,
-			       bool *ret_nothing, fsha_error *reterr)
+			       bool doubtful, bool *ret_nothing, fsha_error *reterr)
 {
 	char text[FSHA_VERSION_TEXT];
 
@@ -297,7 +297,7 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
 					 s->directory, key, fsha_version_format(present, text));
 		return FSHA_OK;
 	case STORE_REMOVE:
-		*ret_nothing = gone;
+		*ret_nothing = gone && !doubtful;
 		return FSHA_OK;
 	}
 	return FSHA_E_INVALID;
@@ -359,7 +359,10 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 	result = look_up(s, t, key, &present, &gone, reterr);
 	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
 		return result;
-	result = check_write(s, how, key, expected, &present, gone, &nothing, reterr);
+	/* A write in doubt, ours or another process's of the term, may come after a removal of
+	 * nothing. */
+	result = check_write(s, how, key, expected, &present, gone,
+			     s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), &nothing, reterr);
 	if (result == FSHA_OK && nothing)
 		return sync_found(s, key, reterr);
 	if (result == FSHA_OK)
