@@ -15,6 +15,10 @@ static size_t count_threads(void)
 	return n;
 }
 
+/* For what comes a lease later on a machine that has much else to do: it comes, and not much later.
+ */
+#define SLACK_MS 4000
+
 /* A leader whose filesystem stopped answering just now. */
 struct hung {
 	struct hook hook;
@@ -68,15 +72,19 @@ static void close_hung(struct hung *h)
 static void leadership_ends_with_the_lease_while_every_call_hangs(void **state)
 {
 	struct hung *h = lead_hooked(NULL);
-	int64_t end_ms;
+	int64_t asked_ms;
+	int leads;
 
 	(void)state;
 	hang(h);
 	assert_int_equal(fsha_election_has_leadership(h->player.election, &h->player.session), 1);
-	POLL_FOR(!fsha_election_has_leadership(h->player.election, &h->player.session));
 	/* A lease after the last heartbeat that came through, and that was before the hang. */
-	end_ms = now_ms();
-	assert_true(end_ms - h->shut_ms <= LEASE_MS + 50);
+	do {
+		asked_ms = now_ms();
+		leads = fsha_election_has_leadership(h->player.election, &h->player.session);
+		assert_true(!leads || asked_ms - h->shut_ms <= LEASE_MS);
+		(void)usleep(1000);
+	} while (leads);
 	close_hung(h);
 	recover(h);
 }
@@ -88,7 +96,7 @@ static void revocation_is_delivered_once_while_every_call_hangs(void **state)
 	(void)state;
 	hang(h);
 	WAIT_FOR(&h->player.post, h->player.revokes == 1);
-	assert_true(now_ms() - h->shut_ms < 2 * LEASE_MS);
+	assert_true(now_ms() - h->shut_ms < LEASE_MS + SLACK_MS);
 	close_hung(h);
 	recover(h);
 	assert_int_equal(h->player.revokes, 1);
@@ -104,11 +112,11 @@ static void close_of_a_hung_leader_revokes_and_times_out_within_a_lease(void **s
 	hang(h);
 	start_ms = now_ms();
 	assert_result(fsha_election_close(h->player.election, &t.error), FSHA_E_TIMEOUT);
-	assert_true(now_ms() - start_ms < 2 * LEASE_MS);
+	assert_true(now_ms() - start_ms < LEASE_MS + SLACK_MS);
 	assert_int_equal(h->player.revokes, 1);
 	start_ms = now_ms();
 	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
-	assert_true(now_ms() - start_ms < 2 * LEASE_MS);
+	assert_true(now_ms() - start_ms < LEASE_MS + SLACK_MS);
 	recover(h);
 	assert_int_equal(h->player.revokes, 1);
 }
@@ -316,7 +324,7 @@ static void revocation_is_delivered_while_a_put_of_a_job_graph_hangs(void **stat
 	hang(h);
 	gate_set(&l.gate, false);
 	WAIT_FOR(&h->player.post, h->player.revokes == 1);
-	assert_true(now_ms() - h->shut_ms < 2 * LEASE_MS);
+	assert_true(now_ms() - h->shut_ms < LEASE_MS + SLACK_MS);
 	atomic_store(&h->hook.mode, 0);
 	gate_set(&h->hook.gate, false);
 	WAIT_FOR(&c.post, c.done);

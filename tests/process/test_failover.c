@@ -17,14 +17,6 @@ static void start_all(struct process *all, size_t count, const char *lease)
 	}
 }
 
-static struct process *leader_of(struct process *all, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (all[i].leads)
-			return &all[i];
-	return NULL;
-}
-
 static void quit_all(struct process *all, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -75,13 +67,17 @@ static fsha_uuid member_of(pid_t pid)
 
 /* ---- killed ---- */
 
+/* A lease so long that a busy machine cannot make a failover look like one that waited for it. */
+#define LONG_LEASE "8 s"
+#define LONG_LEASE_NS (8000 * (int64_t)NS_PER_MS)
+
 static void a_killed_leader_is_followed_at_once_by_the_next_epoch(void **state)
 {
 	struct process all[2];
 	int64_t killed_ns;
 
 	(void)state;
-	start_all(all, 2, "1 s");
+	start_all(all, 2, LONG_LEASE);
 	killed_ns = boottime_ns();
 	process_kill(&all[0]);
 	LISTEN_FOR(&all[1], 1, all[1].leads);
@@ -89,7 +85,7 @@ static void a_killed_leader_is_followed_at_once_by_the_next_epoch(void **state)
 	print_message("failover after kill -9: %.1f ms\n",
 		      (double)(all[1].granted_ns - killed_ns) / NS_PER_MS);
 	/* Less than a lease: it did not wait for the heartbeat to stop. */
-	assert_true(all[1].granted_ns - killed_ns < LEASE_MS * (int64_t)NS_PER_MS);
+	assert_true(all[1].granted_ns - killed_ns < LONG_LEASE_NS);
 	process_quit(&all[1]);
 }
 
@@ -99,7 +95,7 @@ static void the_next_leader_has_every_acknowledged_record(void **state)
 	char line[64], expected[64];
 
 	(void)state;
-	start_all(all, 2, "1 s");
+	start_all(all, 2, LONG_LEASE);
 	for (int i = 0; i < 50; i++) {
 		(void)snprintf(line, sizeof(line), "put key-%d value-%d", i, i);
 		assert_string_equal(process_ask(&all[0], line), "OK 0");
@@ -119,7 +115,7 @@ static void a_killed_standby_harms_nobody(void **state)
 	struct process all[THREE];
 
 	(void)state;
-	start_all(all, THREE, "1 s");
+	start_all(all, THREE, LONG_LEASE);
 	process_kill(&all[1]);
 	assert_string_equal(process_ask(&all[0], "put a b"), "OK 0");
 	assert_int_equal(all[0].revokes, 0);
@@ -136,11 +132,11 @@ static void a_leader_that_ends_hands_over_without_a_timeout(void **state)
 	int64_t start_ns;
 
 	(void)state;
-	start_all(all, 2, "1 s");
+	start_all(all, 2, LONG_LEASE);
 	start_ns = boottime_ns();
 	process_tell(&all[0], "resign");
 	LISTEN_FOR(all, 2, all[1].leads);
-	assert_true(all[1].granted_ns - start_ns < LEASE_MS * (int64_t)NS_PER_MS);
+	assert_true(all[1].granted_ns - start_ns < LONG_LEASE_NS);
 	assert_int_equal(all[1].epoch, all[0].epoch + 1);
 	LISTEN_FOR(all, 1, all[0].revokes == 1);
 	/* The contender had heard of it before anybody else led. */
@@ -276,7 +272,6 @@ static void a_leader_killed_in_the_middle_of_a_write_leaves_nothing(void **state
 	assert_stored("k", "before");
 	assert_int_equal(count_names("elections/dispatcher", "tenure-", NULL), 1);
 	process_quit(&all[1]);
-	assert_int_equal(leader_of(all, 2) == &all[0], 0);
 }
 
 int main(void)
