@@ -117,7 +117,7 @@ static void watching_many_leaders_leaves_no_descriptor_behind(void **state)
 	/* A watcher ends a lease after nobody asks for it any more: then there are but a few again.
 	 */
 	for (int i = 0; i < 10 && after > before + 6; i++) {
-		(void)usleep(1200 * LEASE_MS);
+		(void)usleep(700 * LEASE_MS);
 		after = watch_another(other);
 	}
 	assert_true(after <= before + 6);
