@@ -236,12 +236,14 @@ static inline void post_unlock(struct post *p)
 	} while (0)
 
 /* For what shows only on disk or by a question: asked again for a while. */
-#define POLL_FOR(condition)                                  \
-	do {                                                 \
-		int64_t deadline_ = now_ms() + LIMIT_MS;     \
-		while (!(condition) && now_ms() < deadline_) \
-			(void)usleep(2000);                  \
-		assert_true(condition);                      \
+#define POLL_FOR(condition)                                          \
+	do {                                                         \
+		int64_t deadline_ = now_ms() + LIMIT_MS;             \
+		while (!(condition)) {                               \
+			if (now_ms() >= deadline_)                   \
+				fail_msg("in vain: %s", #condition); \
+			(void)usleep(2000);                          \
+		}                                                    \
 	} while (0)
 
 /* A place where threads wait while it is shut. */
