@@ -258,8 +258,8 @@ $(L)/%.tidy: % .clang-tidy
 
 # Descriptors go through the table, which it does not know; in the files that make the calls it takes
 # `return fd < 0 ? -errno : fd` for a leak. It takes an argument that a function fills in for one that
-# it reads; the compilers and clang-tidy look for real ones.
-CPPCHECK_OFF := --suppress='resourceLeak:fsutil/*' --suppress=ctuuninitvar
+# it reads; the compilers and clang-tidy look for real ones. readdir is safe on a stream of one's own.
+CPPCHECK_OFF := --suppress='resourceLeak:fsutil/*' --suppress=ctuuninitvar --suppress=readdirCalled
 
 $(L)/%.cppcheck: %
 	@mkdir -p $(@D)

@@ -380,13 +380,22 @@ static void a_damaged_job_graph_is_corrupt_and_the_others_are_recovered(void **s
 	close_services(s);
 }
 
+static fsha_result read_history(fsha_services *s, size_t *ret_count)
+{
+	fsha_term_history *terms = NULL;
+	fsha_result result = fsha_history_read(s, ELECTION, &terms, ret_count, &t.error);
+
+	if (result == FSHA_OK)
+		fsha_free(terms);
+	return result;
+}
+
 static void a_damaged_history_keeps_nobody_from_leading(void **state)
 {
 	fsha_services *s = open_services();
-	fsha_term_history *terms = NULL;
 	char path[300], last[256];
 	struct player p;
-	size_t count;
+	size_t count = 0;
 
 	(void)state;
 	player_lead(&p, s, ELECTION);
@@ -394,11 +403,10 @@ static void a_damaged_history_keeps_nobody_from_leading(void **state)
 	player_close(&p);
 	(void)snprintf(path, sizeof(path), "elections/" ELECTION "/%s", last);
 	write_file(in_cluster(path), "rubbish", 7);
-	assert_result(fsha_history_read(s, ELECTION, &terms, &count, &t.error), FSHA_E_CORRUPT);
+	assert_result(read_history(s, &count), FSHA_E_CORRUPT);
 	player_lead(&p, s, ELECTION);
-	POLL_FOR(fsha_history_read(s, ELECTION, &terms, &count, NULL) == FSHA_OK);
+	POLL_FOR(read_history(s, &count) == FSHA_OK);
 	assert_int_equal(count, 1);
-	fsha_free(terms);
 	player_close(&p);
 	close_services(s);
 }

@@ -26,12 +26,14 @@ struct storm {
 static inline struct storm *storm_map(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	void *page = MAP_FAILED;
+	struct storm *page = NULL;
 
-	if (fd >= 0 && ftruncate(fd, sizeof(struct storm)) == 0)
-		page = mmap(NULL, sizeof(struct storm), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (fd >= 0)
-		(void)close(fd);
+	if (fd < 0)
+		return NULL;
+	if (ftruncate(fd, sizeof(*page)) == 0)
+		page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	/* cppcheck-suppress memleak ; for as long as the process lives */
 	return page == MAP_FAILED ? NULL : page;
 }
 
