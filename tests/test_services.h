@@ -122,23 +122,24 @@ static inline const char *in_cluster(const char *path)
  */
 static inline size_t count_names(const char *path, const char *prefix, char *ret_last)
 {
-	char last[256] = "";
-	struct dirent *entry;
+	struct dirent **names = NULL;
 	size_t n = 0;
-	DIR *dir = opendir(in_cluster(path));
+	int count;
 
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
-			continue;
-		n++;
-		if (strcmp(entry->d_name, last) > 0)
-			(void)snprintf(last, sizeof(last), "%s", entry->d_name);
-	}
-	(void)closedir(dir);
 	if (ret_last)
-		memcpy(ret_last, last, sizeof(last));
+		ret_last[0] = '\0';
+	count = scandir(in_cluster(path), &names, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
+		const char *name = names[i]->d_name;
+
+		if (name[0] != '.' && strncmp(name, prefix, strlen(prefix)) == 0) {
+			n++;
+			if (ret_last)
+				(void)snprintf(ret_last, 256, "%s", name);
+		}
+		free(names[i]);
+	}
+	free(names);
 	return n;
 }
 
