@@ -98,8 +98,7 @@ static fsha_result read_settings(struct cluster *c, fsha_error *reterr)
 	struct settings settings;
 	struct fsu_list list;
 	struct record record;
-	struct name best = { 0 };
-	const char *file = NULL;
+	const char *file;
 	fsha_result result;
 	int r;
 
@@ -109,18 +108,7 @@ static fsha_result read_settings(struct cluster *c, fsha_error *reterr)
 		result = error_os(reterr, r, "list", "cannot read cluster directory '%s'", c->path);
 		goto out;
 	}
-	for (size_t i = 0; i < list.count; i++) {
-		struct name name;
-
-		if (!name_parse(fsu_list_name(&list, i), &name) ||
-		    name.key_len != strlen(LAYOUT_SETTINGS) ||
-		    strncmp(fsu_list_name(&list, i), LAYOUT_SETTINGS, name.key_len) != 0)
-			continue;
-		if (!file || fsha_version_compare(&name.version, &best.version) > 0) {
-			best = name;
-			file = fsu_list_name(&list, i);
-		}
-	}
+	file = name_newest(&list, LAYOUT_SETTINGS);
 	if (!file) {
 		result = error_set(reterr, FSHA_E_NOT_FOUND, 0, "list",
 				   "there is no SETTINGS in '%s'", c->path);

@@ -60,26 +60,6 @@ int history_decode(const uint8_t *buf, size_t len, struct history *ret_history)
 	return fsu_reader_end(&r);
 }
 
-/* The newest file name of HISTORY_KEY in a listing, or NULL. */
-static const char *newest(const struct fsu_list *list)
-{
-	struct name name, best_name = { 0 };
-	const char *best = NULL;
-
-	for (size_t i = 0; i < list->count; i++) {
-		const char *file = fsu_list_name(list, i);
-
-		if (!name_parse(file, &name) || name.key_len != strlen(HISTORY_KEY) ||
-		    strncmp(file, HISTORY_KEY, name.key_len) != 0)
-			continue;
-		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
-			continue;
-		best = file;
-		best_name = name;
-	}
-	return best;
-}
-
 /* NOT_FOUND only of what is certain: the next leader would begin the history anew. */
 static fsha_result read_newest(const struct cluster *c, const struct record_place *place,
 			       struct fsu_list *list, const char **ret_file,
@@ -92,7 +72,7 @@ static fsha_result read_newest(const struct cluster *c, const struct record_plac
 
 		if (r < 0)
 			return error_os(reterr, r, "list", "cannot list '%s'", place->directory);
-		*ret_file = newest(list);
+		*ret_file = name_newest(list, HISTORY_KEY);
 		if (!*ret_file && list->stable)
 			return error_set(reterr, FSHA_E_NOT_FOUND, 0, "list", "'%s' has no history",
 					 place->directory);
@@ -171,8 +151,7 @@ static void discard_older(struct term *t, const fsha_version *version)
 		for (size_t i = 0; i < list.count; i++) {
 			const char *file = fsu_list_name(&list, i);
 
-			if (name_parse(file, &name) && name.key_len == strlen(HISTORY_KEY) &&
-			    strncmp(file, HISTORY_KEY, name.key_len) == 0 &&
+			if (name_is_of(file, HISTORY_KEY, &name) &&
 			    fsha_version_compare(&name.version, version) < 0)
 				(void)term_discard(t, t->election_fd, file);
 		}

@@ -92,26 +92,6 @@ fsha_result leader_read_file(const struct cluster *c, const char *file_name,
 	return result;
 }
 
-/* The newest file name of an election in a listing of leaders/, or NULL. */
-static const char *newest(const struct fsu_list *list, const char *component)
-{
-	const char *best = NULL;
-	struct name name, best_name = { 0 };
-
-	for (size_t i = 0; i < list->count; i++) {
-		const char *file = fsu_list_name(list, i);
-
-		if (!name_parse(file, &name) || name.key_len != strlen(component) ||
-		    memcmp(file, component, name.key_len) != 0)
-			continue;
-		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
-			continue;
-		best = file;
-		best_name = name;
-	}
-	return best;
-}
-
 fsha_result leader_read(const struct cluster *c, const char *component, struct leader *ret_leader,
 			fsha_error *reterr)
 {
@@ -128,7 +108,7 @@ fsha_result leader_read(const struct cluster *c, const char *component, struct l
 					  LAYOUT_LEADERS);
 			break;
 		}
-		file = newest(&list, component);
+		file = name_newest(&list, component);
 		if (file)
 			result = leader_read_file(c, file, ret_leader, reterr);
 		else if (list.stable)

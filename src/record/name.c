@@ -38,3 +38,27 @@ bool name_parse(const char *file_name, struct name *ret_name)
 	*ret_name = name;
 	return true;
 }
+
+bool name_is_of(const char *file_name, const char *key, struct name *ret_name)
+{
+	return name_parse(file_name, ret_name) && ret_name->key_len == strlen(key) &&
+	       memcmp(file_name, key, ret_name->key_len) == 0;
+}
+
+const char *name_newest(const struct fsu_list *list, const char *key)
+{
+	struct name name, best_name = { 0 };
+	const char *best = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *file = fsu_list_name(list, i);
+
+		if (!name_is_of(file, key, &name))
+			continue;
+		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
+			continue;
+		best = file;
+		best_name = name;
+	}
+	return best;
+}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "fsha/types.h"
+#include "fsutil/fsu_list.h"
 
 #define NAME_SIZE 256 /* bytes of a file name with its terminator */
 #define NAME_GONE ".gone"
@@ -23,5 +24,11 @@ struct name {
 void name_format(const char *key, const fsha_version *version, bool gone, char *ret_name);
 /* False for a name that is not of this form: a leftover, ".nfs...", a person's file. */
 bool name_parse(const char *file_name, struct name *ret_name);
+
+/* Is this a version of `key`? */
+bool name_is_of(const char *file_name, const char *key, struct name *ret_name);
+/* The newest version of `key` in a listing: its file name, which the listing owns; NULL when there
+ * is none. */
+const char *name_newest(const struct fsu_list *list, const char *key);
 
 #endif

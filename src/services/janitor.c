@@ -47,27 +47,18 @@ static void clean_stores(struct fsha_services *s)
 static void clean_leader_records(struct term *t)
 {
 	const struct cluster *c = t->cluster;
-	struct name name, best = { 0 };
+	const char *newest;
 	struct fsu_list list;
+	struct name name;
 
 	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) < 0)
-		goto out;
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < list.count; i++) {
-			const char *file = fsu_list_name(&list, i);
-
-			if (!name_parse(file, &name) || name.key_len != strlen(t->election) ||
-			    memcmp(file, t->election, name.key_len) != 0)
-				continue;
-			if (pass == 0 && fsha_version_compare(&name.version, &best.version) > 0)
-				best = name;
-			else if (pass == 1 &&
-				 fsha_version_compare(&name.version, &best.version) < 0)
-				(void)term_discard(t, c->leaders_fd, file);
-		}
+	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) == 0) {
+		newest = name_newest(&list, t->election);
+		for (size_t i = 0; i < list.count; i++)
+			if (fsu_list_name(&list, i) != newest &&
+			    name_is_of(fsu_list_name(&list, i), t->election, &name))
+				(void)term_discard(t, c->leaders_fd, fsu_list_name(&list, i));
 	}
-out:
 	fsu_list_done(&list);
 }
 

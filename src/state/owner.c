@@ -37,8 +37,7 @@ fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directo
 			const char *election, fsha_error *reterr)
 {
 	char owner[FSU_COMPONENT_MAX + 1];
-	struct name name, best_name = { 0 };
-	const char *best = NULL;
+	const char *best;
 	struct fsu_list list;
 	fsha_result result;
 	int r;
@@ -49,17 +48,7 @@ fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directo
 		result = error_os(reterr, r, "list", "cannot list '%s'", directory);
 		goto out;
 	}
-	for (size_t i = 0; i < list.count; i++) {
-		const char *file = fsu_list_name(&list, i);
-
-		if (!name_parse(file, &name) || name.key_len != strlen(OWNER_KEY) ||
-		    strncmp(file, OWNER_KEY, name.key_len) != 0)
-			continue;
-		if (best && fsha_version_compare(&name.version, &best_name.version) <= 0)
-			continue;
-		best = file;
-		best_name = name;
-	}
+	best = name_newest(&list, OWNER_KEY);
 	if (!best) {
 		result = error_set(reterr, FSHA_E_CORRUPT, 0, "list",
 				   "'%s' has lost its " OWNER_KEY " record, so it cannot be told "
