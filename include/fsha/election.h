@@ -96,9 +96,10 @@ FSHA_API fsha_result fsha_election_resign(fsha_election *election, const fsha_uu
  * Stop contending. When leading: revoke_leadership is called once (and has returned) before this
  * returns, then the leadership is resigned, so that the next leader needs no timeout.
  *
- * FSHA_E_TIMEOUT after a lease: a callback of yours is still running, or the filesystem hangs; the
- * object is closed all the same, nothing more is called but what runs now, and its memory is freed
- * when that ends. NULL is allowed. Not from a callback (FSHA_E_STATE, and still open). Since 0.1.
+ * FSHA_E_TIMEOUT after a lease (3 s at least): a callback of yours is still running, or the
+ * filesystem hangs; the object is closed all the same, nothing more is called but what runs now,
+ * and its memory is freed when that ends. NULL is allowed. Not from a callback (FSHA_E_STATE, and
+ * still open). Since 0.1.
  */
 FSHA_API fsha_result fsha_election_close(fsha_election *election, fsha_error *reterr);
 

@@ -46,8 +46,8 @@ FSHA_API fsha_result fsha_retriever_start(fsha_services *services, const char *n
 /** Look again at once, for a client that just lost its connection. Any thread. Since 0.1. */
 FSHA_API void fsha_retriever_refresh(fsha_retriever *retriever);
 /**
- * Stop. No callback runs after it returns (FSHA_E_TIMEOUT after a lease: one still runs; it is the
- * last). NULL is allowed. Not from a callback. Since 0.1.
+ * Stop. No callback runs after it returns (FSHA_E_TIMEOUT after a lease, 3 s at least: one still
+ * runs; it is the last). NULL is allowed. Not from a callback. Since 0.1.
  */
 FSHA_API fsha_result fsha_retriever_stop(fsha_retriever *retriever, fsha_error *reterr);
 

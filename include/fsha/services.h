@@ -78,9 +78,9 @@ FSHA_API fsha_result fsha_services_open(const fsha_config *config,
  * data. Elections, retrievers and stores of it must have been closed before: FSHA_E_STATE
  * otherwise.
  *
- * Waits for at most one lease: FSHA_E_TIMEOUT says that threads still hang in the filesystem; they
- * end, and their memory is freed, when it answers. The object is gone in either case (but not after
- * FSHA_E_STATE). NULL is allowed. Not from a callback. Since 0.1.
+ * Waits for at most one lease (3 s at least): FSHA_E_TIMEOUT says that threads still hang in the
+ * filesystem; they end, and their memory is freed, when it answers. The object is gone in either
+ * case (but not after FSHA_E_STATE). NULL is allowed. Not from a callback. Since 0.1.
  */
 FSHA_API fsha_result fsha_services_close(fsha_services *services, fsha_error *reterr);
 

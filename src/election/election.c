@@ -352,7 +352,7 @@ fsha_result fsha_election_close(fsha_election *e, fsha_error *reterr)
 		return error_set(reterr, FSHA_E_STATE, 0, "close",
 				 "an election cannot be closed from a callback");
 	}
-	deadline_ns = fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster);
+	deadline_ns = services_close_deadline_ns(s);
 	e->closing = true;
 	executor_post(s, &e->task);
 	election_poke(e);

@@ -268,7 +268,7 @@ fsha_result fsha_job_graph_store_stop(fsha_job_graph_store *s, fsha_error *reter
 		return error_set(reterr, FSHA_E_STATE, 0, "stop",
 				 "a job graph store cannot be stopped from a callback");
 	}
-	deadline_ns = fsu_now_ns(services_fs(services)) + cluster_lease_ns(&services->cluster);
+	deadline_ns = services_close_deadline_ns(services);
 	s->listening = false;
 	executor_cancel(services, &s->task);
 	while (s->calling && result == FSHA_OK)

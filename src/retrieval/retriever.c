@@ -229,7 +229,7 @@ fsha_result fsha_retriever_stop(fsha_retriever *r, fsha_error *reterr)
 				 "a retriever cannot be stopped from a callback");
 	}
 	r->stopped = true;
-	deadline_ns = fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster);
+	deadline_ns = services_close_deadline_ns(s);
 	while (r->calling && result == FSHA_OK)
 		if (!services_wait(s, deadline_ns))
 			result = error_set(reterr, FSHA_E_TIMEOUT, 0, "stop",

@@ -17,6 +17,7 @@
 #include "src/services/upkeep.h"
 
 #define STACK_SIZE (256 * 1024)
+#define CLOSE_MIN_NS (3 * FSU_NS_PER_S)
 #define FLAGS_KNOWN (FSHA_SERVICES_SHARED_TERM | FSHA_SERVICES_NO_CREATE)
 
 /* ---- workers ---- */
@@ -103,6 +104,13 @@ static void wake_all(struct fsha_services *s)
 		if (workers[i]->started)
 			worker_wake(workers[i]);
 	watcher_wake_all(s);
+}
+
+int64_t services_close_deadline_ns(const struct fsha_services *s)
+{
+	int64_t lease_ns = cluster_lease_ns(&s->cluster);
+
+	return fsu_now_ns(services_fs(s)) + (lease_ns > CLOSE_MIN_NS ? lease_ns : CLOSE_MIN_NS);
 }
 
 bool services_wait(struct fsha_services *s, int64_t deadline_ns)
@@ -309,7 +317,7 @@ fsha_result fsha_services_close(fsha_services *s, fsha_error *reterr)
 	}
 	s->closing = true;
 	wake_all(s);
-	deadline_ns = fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster);
+	deadline_ns = services_close_deadline_ns(s);
 	while (!all_ended(s))
 		if (!services_wait(s, deadline_ns)) {
 			result = error_set(

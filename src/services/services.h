@@ -137,6 +137,8 @@ void janitor_run(struct worker *w);
 
 /* Wait for `changed` until now_ns() >= deadline_ns; false then. Under the mutex. */
 bool services_wait(struct fsha_services *s, int64_t deadline_ns);
+/* How long closing waits, from now on: a lease, and no less than a busy disk may need. */
+int64_t services_close_deadline_ns(const struct fsha_services *s);
 /*
  * The live term of an election (encoded) that this process leads or is attached to: a reference, or
  * NULL.
