@@ -22,7 +22,7 @@ struct process {
 	char text[8192]; /* read and not yet understood */
 	size_t used;
 	/* What it told: */
-	unsigned grants, revokes, errors;
+	unsigned grants, revokes, errors, timeouts;
 	bool leads;
 	uint64_t epoch;
 	int64_t granted_ns, revoked_ns;
@@ -94,6 +94,7 @@ static inline void process_line(struct process *p, const char *line)
 		p->leads = false;
 		p->revoked_ns = (int64_t)ns;
 	} else if (strncmp(line, "done ", 5) == 0) {
+		p->timeouts += strncmp(line, "done close TIMEOUT", 18) == 0;
 		(void)snprintf(p->done, sizeof(p->done), "%.500s", line + 5);
 	} else {
 		p->errors++;
@@ -204,12 +205,16 @@ static inline void process_kill(struct process *p)
 /* Let it end by itself. */
 static inline void process_quit(struct process *p)
 {
+	int code;
+
 	(void)close(p->in);
 	p->in = -1;
 	while (p->out >= 0 && process_read(p))
 		while (process_next(p))
 			;
-	assert_int_equal(process_wait(p), 0);
+	code = process_wait(p);
+	if (code != 0)
+		fail_msg("exit code %d, after: %s", code, p->error);
 	process_close_pipes(p);
 }
 

@@ -175,6 +175,9 @@ static void two_hundred_forced_terms(void **state)
 	run_terms(getenv("FSHA_TEST_LONG") ? 2000 : 200);
 	for (int i = 0; i < CONTENDERS; i++)
 		process_quit(&w.all[i]);
+	for (int i = 0; i < CONTENDERS; i++)
+		if (w.all[i].timeouts)
+			print_message("%u closes timed out: the disk is slow\n", w.all[i].timeouts);
 	/* It ends with 0 if it never saw an older value after a newer one. */
 	process_quit(observer);
 	print_message("the observer %s\n", observer->error);
