@@ -355,6 +355,7 @@ static void another_lease_is_refused_naming_both(void **state)
 static void a_lost_floor_is_corrupt_and_nobody_leads(void **state)
 {
 	fsha_services *s;
+	fsha_error error;
 	struct player p;
 	char last[256];
 
@@ -365,9 +366,9 @@ static void a_lost_floor_is_corrupt_and_nobody_leads(void **state)
 	s = open_services();
 	player_init(&p);
 	player_start(&p, s, ELECTION);
-	WAIT_FOR(&p.post, p.errors > 0);
-	assert_int_equal(p.error.result, FSHA_E_CORRUPT);
-	assert_non_null(strstr(p.error.message, "floor"));
+	error = player_error(&p);
+	assert_int_equal(error.result, FSHA_E_CORRUPT);
+	assert_non_null(strstr(error.message, "floor"));
 	assert_int_equal(p.grants, 0);
 	write_file(in_cluster("floor-0000000000000009"), "", 0);
 	WAIT_FOR(&p.post, p.grants == 1);

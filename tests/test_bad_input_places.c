@@ -113,6 +113,7 @@ static void a_lost_epoch_file_is_an_error_that_tells_how_to_mend_it(void **state
 {
 	fsha_services *s;
 	char path[512];
+	fsha_error error;
 	struct player p;
 
 	(void)state;
@@ -122,9 +123,9 @@ static void a_lost_epoch_file_is_an_error_that_tells_how_to_mend_it(void **state
 	s = open_services();
 	player_init(&p);
 	player_start(&p, s, ELECTION);
-	WAIT_FOR(&p.post, p.errors > 0);
-	assert_int_equal(p.error.result, FSHA_E_CORRUPT);
-	assert_non_null(strstr(p.error.message, "epoch-"));
+	error = player_error(&p);
+	assert_int_equal(error.result, FSHA_E_CORRUPT);
+	assert_non_null(strstr(error.message, "epoch-"));
 	write_file(in_cluster(IN_ELECTION "epoch-0000000000000100-" SESSION "-vacant"), "", 0);
 	WAIT_FOR(&p.post, p.leads);
 	assert_int_equal(p.epoch, 0x101);
@@ -135,6 +136,7 @@ static void a_lost_epoch_file_is_an_error_that_tells_how_to_mend_it(void **state
 static void an_epoch_that_cannot_rise_is_an_error(void **state)
 {
 	fsha_services *s;
+	fsha_error error;
 	struct player p;
 
 	(void)state;
@@ -143,8 +145,8 @@ static void an_epoch_that_cannot_rise_is_an_error(void **state)
 	s = open_services();
 	player_init(&p);
 	player_start(&p, s, ELECTION);
-	WAIT_FOR(&p.post, p.errors > 0);
-	assert_int_equal(p.error.result, FSHA_E_CORRUPT);
+	error = player_error(&p);
+	assert_int_equal(error.result, FSHA_E_CORRUPT);
 	assert_int_equal(p.grants, 0);
 	player_close(&p);
 	close_services(s);
@@ -207,6 +209,7 @@ static void whatever_is_called_a_tenure_is_taken_away(void **state)
 static void a_trash_that_is_no_directory_is_an_error_until_it_is_mended(void **state)
 {
 	fsha_services *s;
+	fsha_error error;
 	struct player p;
 
 	(void)state;
@@ -219,8 +222,8 @@ static void a_trash_that_is_no_directory_is_an_error_until_it_is_mended(void **s
 	s = open_services();
 	player_init(&p);
 	player_start(&p, s, ELECTION);
-	WAIT_FOR(&p.post, p.errors > 0);
-	assert_non_null(strstr(p.error.message, "fence"));
+	error = player_error(&p);
+	assert_non_null(strstr(error.message, "fence"));
 	assert_int_equal(p.grants, 0);
 	assert_int_equal(unlink(in_cluster(IN_ELECTION "trash")), 0);
 	WAIT_FOR(&p.post, p.leads);

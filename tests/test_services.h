@@ -379,6 +379,18 @@ static inline void player_lead(struct player *p, fsha_services *s, const char *e
 	WAIT_FOR(&p->post, p->leads);
 }
 
+/* The last error that it was told of; more may come at any time. */
+static inline fsha_error player_error(struct player *p)
+{
+	fsha_error error;
+
+	WAIT_FOR(&p->post, p->errors > 0);
+	post_lock(&p->post);
+	error = p->error;
+	post_unlock(&p->post);
+	return error;
+}
+
 static inline void player_close(struct player *p)
 {
 	assert_ok(fsha_election_close(p->election, &t.error));

@@ -17,6 +17,8 @@ static size_t count_threads(void)
 /* For what comes a lease later on a machine that has much else to do: it comes, and not much later.
  */
 #define SLACK_MS 4000
+/* Closing waits for a lease, or for this if it is longer. */
+#define CLOSE_MS 3000
 
 /* A leader whose filesystem stopped answering just now. */
 struct hung {
@@ -62,10 +64,13 @@ static void recover(struct hung *h)
 	POLL_FOR(count_threads() <= h->threads);
 }
 
-static void close_hung(struct hung *h)
+/* It answers again, and everything is closed as usual. */
+static void end_hang(struct hung *h)
 {
-	assert_result(fsha_election_close(h->player.election, &t.error), FSHA_E_TIMEOUT);
-	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
+	gate_set(&h->hook.gate, false);
+	player_close(&h->player);
+	close_services(h->services);
+	recover(h);
 }
 
 static void leadership_ends_with_the_lease_while_every_call_hangs(void **state)
@@ -84,8 +89,7 @@ static void leadership_ends_with_the_lease_while_every_call_hangs(void **state)
 		assert_true(!leads || asked_ms - h->shut_ms <= LEASE_MS);
 		(void)usleep(1000);
 	} while (leads);
-	close_hung(h);
-	recover(h);
+	end_hang(h);
 }
 
 static void revocation_is_delivered_once_while_every_call_hangs(void **state)
@@ -96,13 +100,12 @@ static void revocation_is_delivered_once_while_every_call_hangs(void **state)
 	hang(h);
 	WAIT_FOR(&h->player.post, h->player.revokes == 1);
 	assert_true(now_ms() - h->shut_ms < LEASE_MS + SLACK_MS);
-	close_hung(h);
-	recover(h);
-	assert_int_equal(h->player.revokes, 1);
-	assert_int_equal(h->player.grants, 1);
+	end_hang(h);
+	/* It may have led once more by then. */
+	assert_int_equal(h->player.revokes, h->player.grants);
 }
 
-static void close_of_a_hung_leader_revokes_and_times_out_within_a_lease(void **state)
+static void close_of_a_hung_leader_revokes_and_times_out(void **state)
 {
 	struct hung *h = lead_hooked(NULL);
 	int64_t start_ms;
@@ -111,11 +114,11 @@ static void close_of_a_hung_leader_revokes_and_times_out_within_a_lease(void **s
 	hang(h);
 	start_ms = now_ms();
 	assert_result(fsha_election_close(h->player.election, &t.error), FSHA_E_TIMEOUT);
-	assert_true(now_ms() - start_ms < LEASE_MS + SLACK_MS);
+	assert_true(now_ms() - start_ms < CLOSE_MS + SLACK_MS);
 	assert_int_equal(h->player.revokes, 1);
 	start_ms = now_ms();
 	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
-	assert_true(now_ms() - start_ms < LEASE_MS + SLACK_MS);
+	assert_true(now_ms() - start_ms < CLOSE_MS + SLACK_MS);
 	recover(h);
 	assert_int_equal(h->player.revokes, 1);
 }
@@ -130,9 +133,7 @@ static void a_hung_leader_comes_back_when_the_filesystem_answers(void **state)
 	gate_set(&h->hook.gate, false);
 	WAIT_FOR(&h->player.post, h->player.grants == 2);
 	assert_false(fsha_uuid_equal(&h->player.sessions[0], &h->player.sessions[1]));
-	player_close(&h->player);
-	close_services(h->services);
-	recover(h);
+	end_hang(h);
 }
 
 /* ---- other threads of the program that hang in a call ---- */
@@ -393,7 +394,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(leadership_ends_with_the_lease_while_every_call_hangs),
 		TEST(revocation_is_delivered_once_while_every_call_hangs),
-		TEST(close_of_a_hung_leader_revokes_and_times_out_within_a_lease),
+		TEST(close_of_a_hung_leader_revokes_and_times_out),
 		TEST(a_hung_leader_comes_back_when_the_filesystem_answers),
 		TEST(a_write_that_hangs_past_the_lease_is_refused),
 		TEST(has_leadership_answers_while_a_store_close_hangs),
