@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # fsha run: COMMAND gets what it needs, its exit code is ours, and it is gone before another leads,
 # whatever happens to fsha. The lease is 1 s.
+#
+# Each test runs in a subshell of its own, so what it exports is its own too.
+# shellcheck disable=SC2030,SC2031
 # shellcheck source=tests/lib/shell.sh
 . "$(dirname "$0")/lib/shell.sh"
 
