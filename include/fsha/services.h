@@ -61,10 +61,10 @@ typedef struct fsha_services_options {
  * when it is not there. The configuration is copied; `options` may be NULL.
  *
  * FSHA_E_CONFIG: a setting is missing or wrong, the type is not "filesystem" (the message says what
- * to write), the storage directory is missing, no directory, not writable or read-only, or the
- * lease differs from the cluster's (both are named). FSHA_E_UNSUPPORTED: the directory was written
- * by a newer format. FSHA_E_CORRUPT: its SETTINGS are damaged. FSHA_E_NOT_FOUND with
- * FSHA_SERVICES_NO_CREATE.
+ * to write), the storage directory is missing, no directory, not writable or read-only (in a
+ * cluster that exists, the first election tells that), or the lease differs from the cluster's
+ * (both are named). FSHA_E_UNSUPPORTED: the directory was written by a newer format.
+ * FSHA_E_CORRUPT: its SETTINGS are damaged. FSHA_E_NOT_FOUND with FSHA_SERVICES_NO_CREATE.
  *
  * Takes no part in any election yet: becoming a member is left to the first fsha_election_start.
  * May block for as long as the filesystem does. Since 0.1.
