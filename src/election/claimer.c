@@ -74,7 +74,7 @@ static void publish(struct fsha_election *e, struct term *term)
  * The epoch file would go on naming this member, which lives: nobody could lead. After half a lease
  * of trying the member itself is given up, and comes back as a new one.
  */
-static bool give_up(struct fsha_election *e)
+static bool give_up(struct fsha_election *e, const struct term *term)
 {
 	struct fsha_services *s = e->services;
 	int64_t now_ns = fsu_now_ns(services_fs(s));
@@ -83,8 +83,9 @@ static bool give_up(struct fsha_election *e)
 		e->leaving_since_ns = now_ns;
 	if (now_ns - e->leaving_since_ns < lease_ns(s) / 2)
 		return false;
+	/* A former member needs no more: its lock is free, and its heartbeat has stopped. */
 	services_lock(s);
-	if (s->member)
+	if (s->member && fsu_uuid_equal(&s->member->id, &term->epoch.member))
 		lease_expire(&s->member->lease);
 	services_unlock(s);
 	worker_wake(&s->watchdog);
@@ -107,7 +108,7 @@ static int64_t resign(struct fsha_election *e, struct term *term)
 	(void)pthread_mutex_unlock(&e->publishing);
 	if (result != FSHA_OK && result != FSHA_E_FENCED) {
 		report(e, "resign_failed", &error);
-		if (!give_up(e))
+		if (!give_up(e, term))
 			return after(s, lease_ns(s) / 50);
 	}
 	claim_clean_up(term);
