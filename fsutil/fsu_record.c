@@ -120,7 +120,7 @@ static const char *disagreement(const struct fsu_record *record)
 	if (record->key_len == 0)
 		return "no key";
 	if (record->flags & FSU_RECORD_TOMBSTONE)
-		return record->flags & FSU_RECORD_DEFLATED || record->raw_len > 0 ||
+		return record->flags & ~FSU_RECORD_TOMBSTONE || record->raw_len > 0 ||
 				       record->stored_len > 0 ?
 			       "a removal with a payload" :
 			       NULL;

@@ -27,12 +27,19 @@ enum fsu_record_kind {
 	FSU_KIND_OWNER = 5,
 	FSU_KIND_STATE = 6,
 	FSU_KIND_JOB_GRAPH = 7,
+	FSU_KIND_JOB_RESULT = 8, /* tombstones only: the results are JSON */
+	FSU_KIND_RUNNING_JOB = 9,
+	FSU_KIND_CHECKPOINT = 10, /* checkpoints and their counter */
+	FSU_KIND_BLOB = 11,
+	FSU_KIND_WORKER = 12, /* workers, framework id, task counter */
+	FSU_KIND_PACK = 13,
 };
 #define FSU_KIND_MAX 64 /* kinds above are rejected; unknown ones below pass the envelope */
 
 #define FSU_RECORD_DEFLATED 1u
 #define FSU_RECORD_TOMBSTONE 2u /* the key is removed; no payload */
-#define FSU_RECORD_FLAGS 3u
+#define FSU_RECORD_MARKED 4u    /* its removal has begun; the payload is the value as it was */
+#define FSU_RECORD_FLAGS 7u
 
 /*
  * A record in memory. `key` and `payload` point into the caller's memory (encode) or into the

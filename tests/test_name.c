@@ -30,18 +30,18 @@ static void name_comes_back_as_it_was_formatted(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		for (size_t j = 0; j < 2 * N_VERSIONS; j++) {
-			const fsha_version *version = &versions[j / 2];
-			bool gone = j % 2;
+		for (size_t j = 0; j < NAME_FORMS * N_VERSIONS; j++) {
+			const fsha_version *version = &versions[j / NAME_FORMS];
+			enum name_form form = (enum name_form)(j % NAME_FORMS);
 			char text[NAME_SIZE];
 			struct name name;
 
-			name_format(keys[i], version, gone, text);
+			name_format(keys[i], version, form, text);
 			assert_true(name_parse(text, &name));
 			assert_int_equal(name.key_len, strlen(keys[i]));
 			assert_memory_equal(text, keys[i], name.key_len);
 			assert_int_equal(fsha_version_compare(&name.version, version), 0);
-			assert_int_equal(name.gone, gone);
+			assert_int_equal(name.form, form);
 		}
 	}
 }
@@ -58,7 +58,7 @@ static void longest_key_fits_into_a_file_name(void **state)
 	assert_in_range(strlen(text), FSHA_NAME_MAX + 1, 255);
 	assert_true(name_parse(text, &name));
 	assert_int_equal(name.key_len, FSHA_NAME_MAX);
-	assert_true(name.gone);
+	assert_true(name.form == NAME_TOMBSTONE);
 }
 
 static void longer_key_than_that_is_rejected(void **state)
@@ -129,7 +129,7 @@ static void name_cut_off_anywhere_is_rejected(void **state)
 
 	(void)state;
 	name_format("key", &versions[3], true, text);
-	gone_at = strlen(text) - strlen(NAME_GONE);
+	gone_at = strlen(text) - strlen(".gone");
 	for (size_t len = strlen(text) - 1; len > 0; len--) {
 		text[len] = '\0';
 		/* Without the suffix it is the name of a value. */
@@ -159,7 +159,7 @@ static void what_is_parsed_formats_back_to_the_same_bytes(void **state)
 				continue;
 			parsed++;
 			(void)snprintf(key, sizeof(key), "%.*s", (int)name.key_len, text);
-			name_format(key, &name.version, name.gone, again);
+			name_format(key, &name.version, name.form, again);
 			assert_string_equal(again, text);
 		}
 		text[at] = was;
@@ -167,7 +167,7 @@ static void what_is_parsed_formats_back_to_the_same_bytes(void **state)
 	/*
 	 * 36 digits of 16 values, three bytes of the key but for a tilde, all others as they were.
 	 */
-	assert_int_equal(parsed, 36 * 16 + 3 * 254 + sizeof("~..") - 1 + sizeof(NAME_GONE) - 1);
+	assert_int_equal(parsed, 36 * 16 + 3 * 254 + sizeof("~..") - 1 + sizeof(".gone") - 1);
 }
 
 int main(void)

@@ -240,7 +240,7 @@ static void value_under_the_name_of_a_removal_is_refused_and_the_reverse(void **
 	name_format(KEY, &version, true, gone);
 	put(&place, &content, gone);
 	expect_corrupt(gone, "removal");
-	content.gone = true;
+	content.form = NAME_TOMBSTONE;
 	content.size = 0;
 	put(&place, &content, file_name);
 	expect_corrupt(file_name, "removal");
@@ -253,7 +253,7 @@ static void removal_under_its_own_name_is_read(void **state)
 	fsha_error error = FSHA_ERROR_INIT;
 
 	(void)state;
-	content.gone = true;
+	content.form = NAME_TOMBSTONE;
 	content.size = 0;
 	name_format(KEY, &version, true, gone);
 	put(&place, &content, gone);

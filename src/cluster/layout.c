@@ -9,8 +9,19 @@
 #include "src/result/error.h"
 
 static const char *const directories[] = {
-	LAYOUT_LEADERS, LAYOUT_ELECTIONS, LAYOUT_MEMBERS, LAYOUT_JOB_GRAPHS, LAYOUT_STATE,
+	LAYOUT_LEADERS,     LAYOUT_ELECTIONS,    LAYOUT_MEMBERS,     LAYOUT_JOB_GRAPHS,
+	LAYOUT_JOB_RESULTS, LAYOUT_RUNNING_JOBS, LAYOUT_CHECKPOINTS, LAYOUT_BLOBS,
+	LAYOUT_WORKERS,     LAYOUT_STATE,        LAYOUT_QUARANTINE,
 };
+
+void layout_parent(const char *directory, char *ret_parent)
+{
+	const char *slash = strrchr(directory, '/');
+	size_t len = slash ? (size_t)(slash - directory) : 0;
+
+	memcpy(ret_parent, directory, len);
+	ret_parent[len] = '\0';
+}
 
 size_t settings_encode(const struct settings *settings, uint8_t *buf)
 {
@@ -70,7 +81,7 @@ static fsha_result write_settings(const struct fsu *fs, int fd, uint32_t lease_m
 	result = record_encode(&place, &content, &buf, &len, reterr);
 	if (result != FSHA_OK)
 		return result;
-	name_format(LAYOUT_SETTINGS, &content.version, false, name);
+	name_format(LAYOUT_SETTINGS, &content.version, NAME_VALUE, name);
 	r = fsu_file_stage(fs, fd, name, buf, len, &op);
 	fsu_release(fs, buf);
 	if (r < 0)

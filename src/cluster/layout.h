@@ -10,8 +10,17 @@
 #define LAYOUT_ELECTIONS "elections"
 #define LAYOUT_MEMBERS "members"
 #define LAYOUT_JOB_GRAPHS "job_graphs"
-#define LAYOUT_STATE "state"
+#define LAYOUT_JOB_RESULTS "job_results"
+#define LAYOUT_RUNNING_JOBS "running_jobs"
+#define LAYOUT_CHECKPOINTS "checkpoints" /* a directory for each job */
+#define LAYOUT_BLOBS "blobs"             /* a directory for each job */
+#define LAYOUT_WORKERS "workers"
+#define LAYOUT_STATE "state" /* a directory for each namespace */
+#define LAYOUT_QUARANTINE "quarantine"
 #define LAYOUT_TRASH "trash"
+
+/* The directory that holds `directory`, "" for the cluster's own; `ret_parent` is as long. */
+void layout_parent(const char *directory, char *ret_parent);
 
 /*
  * Make `component` in `parent_fd` a new cluster directory. FSHA_OK also when another process made

@@ -174,8 +174,8 @@ static void clear_overwritten(struct fsha_election *e, struct term *term)
 		return;
 	services_log(s, FSHA_LOG_WARNING, "foreign_leader_record", "election=%s epoch=%llu",
 		     e->component, (unsigned long long)v.epoch);
-	for (int gone = 0; gone < 2; gone++) {
-		name_format(e->component, &v, gone, file);
+	for (enum name_form form = NAME_VALUE; form <= NAME_TOMBSTONE; form++) {
+		name_format(e->component, &v, form, file);
 		(void)term_discard(term, s->cluster.leaders_fd, file);
 	}
 }

@@ -241,6 +241,36 @@ static struct fsu_publication publication(const struct term *t, const struct ter
 	};
 }
 
+static fsha_result stage_envelope(void *ctx, const struct record_place *place,
+				  const struct record_content *content, int dirfd, const char *path,
+				  int *ret_errno, const char **ret_op, fsha_error *reterr)
+{
+	fsha_result result;
+	uint8_t *buf;
+	size_t len;
+
+	(void)ctx;
+	result = record_encode(place, content, &buf, &len, reterr);
+	if (result != FSHA_OK)
+		return result;
+	*ret_errno = fsu_file_stage(place->fs, dirfd, path, buf, len, ret_op);
+	fsu_release(place->fs, buf);
+	return *ret_errno < 0 ? FSHA_E_IO : FSHA_OK;
+}
+
+static fsha_result stage(struct term *t, const struct term_write *w,
+			 const struct record_place *place, const struct record_content *content,
+			 const char *path, fsha_error *reterr)
+{
+	const char *op = "write";
+	fsha_result result;
+	int r = 0;
+
+	result = (w->stage ? w->stage : stage_envelope)(w->stage_ctx, place, content,
+							t->election_fd, path, &r, &op, reterr);
+	return r < 0 ? term_stage_failed(t, w->key, r, op, reterr) : result;
+}
+
 /* Stage, rename, make durable. The caller has made sure that the term may write. */
 static fsha_result write_version(struct term *t, const struct term_write *w,
 				 const fsha_version *floor, fsha_version *ret_version,
@@ -249,7 +279,7 @@ static fsha_result write_version(struct term *t, const struct term_write *w,
 	struct record_place place = cluster_place(t->cluster, w->dir_fd, w->directory);
 	struct record_content content = {
 		.kind = w->kind,
-		.gone = w->gone,
+		.form = w->form,
 		.session = t->epoch.session,
 		.key = w->key,
 		.version = { .epoch = t->epoch.number, .seat = t->seat },
@@ -260,25 +290,17 @@ static fsha_result write_version(struct term *t, const struct term_write *w,
 	struct fsu_publication publish;
 	struct fsu_published outcome;
 	fsha_result result;
-	const char *op;
-	uint8_t *buf;
-	size_t len;
-	int r;
 
 	content.version.sequence = next_sequence(t, floor);
 	if (!FSHA_INVARIANT(content.version.sequence < SEQUENCE_MAX)) {
 		term_over(t, TERM_BROKEN);
 		return not_live(t, reterr);
 	}
-	result = record_encode(&place, &content, &buf, &len, reterr);
+	name_format(w->key, &content.version, w->form, target);
+	staged_path(t, &content.version, staged);
+	result = stage(t, w, &place, &content, staged, reterr);
 	if (result != FSHA_OK)
 		return result;
-	name_format(w->key, &content.version, w->gone, target);
-	staged_path(t, &content.version, staged);
-	r = fsu_file_stage(t->cluster->fs, t->election_fd, staged, buf, len, &op);
-	fsu_release(t->cluster->fs, buf);
-	if (r < 0)
-		return term_stage_failed(t, w->key, r, op, reterr);
 
 	if (ret_version)
 		*ret_version = content.version;
@@ -338,7 +360,7 @@ fsha_result term_settle(struct term *t, const struct term_write *w, const fsha_v
 	struct fsu_publication publish;
 	struct fsu_published outcome;
 
-	name_format(w->key, version, w->gone, target);
+	name_format(w->key, version, w->form, target);
 	staged_path(t, version, staged);
 	publish = publication(t, w, staged, target);
 	fsu_publish_settle(t->cluster->fs, &publish, &outcome);

@@ -92,9 +92,18 @@ struct term_write {
 	const char *directory; /* its path below the cluster directory: part of the record's key */
 	const char *key;       /* encoded */
 	uint16_t kind;
-	bool gone; /* a tombstone */
+	enum name_form form;
 	const void *data;
 	size_t size;
+	/*
+	 * Who writes the staged file, when it is not an envelope around data and size: makes `path`
+	 * below `dirfd` and makes it durable. When that fails *ret_errno and *ret_op tell the call;
+	 * any other result than FSHA_OK with *ret_errno 0 is the caller's answer as it is.
+	 */
+	fsha_result (*stage)(void *stage_ctx, const struct record_place *place,
+			     const struct record_content *content, int dirfd, const char *path,
+			     int *ret_errno, const char **ret_op, fsha_error *reterr);
+	void *stage_ctx;
 };
 /*
  * Publish a new version. `*ret_version` is set as soon as a version was chosen, also with INDOUBT

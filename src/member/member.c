@@ -60,7 +60,7 @@ static fsha_result write_info(struct member *m, fsha_error *reterr)
 	result = record_encode(&place, &content, &buf, &len, reterr);
 	if (result != FSHA_OK)
 		return result;
-	name_format(MEMBER_INFO, &info_version, false, name);
+	name_format(MEMBER_INFO, &info_version, NAME_VALUE, name);
 	r = fsu_file_stage(m->cluster->fs, m->fd, name, buf, len, &op);
 	fsu_release(m->cluster->fs, buf);
 	return r < 0 ? join_error(m->cluster, r, op, reterr) : FSHA_OK;
@@ -271,7 +271,7 @@ fsha_result member_info_read(const struct cluster *c, const struct fsu_uuid *id,
 
 	fsu_uuid_format(id, name);
 	(void)snprintf(directory, sizeof(directory), LAYOUT_MEMBERS "/%s", name);
-	name_format(MEMBER_INFO, &info_version, false, file);
+	name_format(MEMBER_INFO, &info_version, NAME_VALUE, file);
 	(void)snprintf(path, sizeof(path), "%s", name);
 	fd = fsu_dir_open(c->fs, c->members_fd, path);
 	if (fd == -ENOENT || fd == -ESTALE)

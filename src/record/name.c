@@ -4,14 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
-void name_format(const char *key, const fsha_version *version, bool gone, char *ret_name)
+static const char *const suffixes[NAME_FORMS] = {
+	[NAME_VALUE] = "",
+	[NAME_TOMBSTONE] = ".gone",
+	[NAME_MARKED] = ".mark",
+	[NAME_JSON] = ".json",
+};
+
+void name_format(const char *key, const fsha_version *version, enum name_form form, char *ret_name)
 {
 	char text[FSHA_VERSION_TEXT];
 	int n;
 
 	assert(strlen(key) <= FSHA_NAME_MAX);
 	n = snprintf(ret_name, NAME_SIZE, "%s~%s%s", key, fsha_version_format(version, text),
-		     gone ? NAME_GONE : "");
+		     suffixes[form]);
 	assert(n > 0);
 	assert(n < NAME_SIZE);
 }
@@ -21,16 +28,18 @@ bool name_parse(const char *file_name, struct name *ret_name)
 	const char *tilde = strchr(file_name, '~'); /* no key has one */
 	char text[FSHA_VERSION_TEXT];
 	struct name name;
-	size_t rest;
+	int form = 0;
 
 	if (!tilde || tilde == file_name || tilde - file_name > FSHA_NAME_MAX)
 		return false;
 	name.key_len = (size_t)(tilde - file_name);
-	rest = strlen(tilde + 1);
-	name.gone = rest == FSHA_VERSION_TEXT - 1 + sizeof(NAME_GONE) - 1 &&
-		    strcmp(tilde + FSHA_VERSION_TEXT, NAME_GONE) == 0;
-	if (rest != FSHA_VERSION_TEXT - 1 && !name.gone)
+	if (strlen(tilde + 1) < FSHA_VERSION_TEXT - 1)
 		return false;
+	while (form < NAME_FORMS && strcmp(tilde + FSHA_VERSION_TEXT, suffixes[form]) != 0)
+		form++;
+	if (form == NAME_FORMS)
+		return false;
+	name.form = (enum name_form)form;
 	memcpy(text, tilde + 1, FSHA_VERSION_TEXT - 1);
 	text[FSHA_VERSION_TEXT - 1] = '\0';
 	if (fsha_version_parse(text, &name.version) != FSHA_OK)

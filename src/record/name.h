@@ -1,6 +1,6 @@
 /*
- * Versioned names: "<key>~<epoch 16 hex>.<sequence 16 hex>.<seat 4 hex>", with ".gone" behind it
- * for a tombstone, so that a listing tells which keys exist without opening anything.
+ * Versioned names: "<key>~<epoch 16 hex>.<sequence 16 hex>.<seat 4 hex>", and behind it what it is
+ * when it is no plain value, so that a listing tells which keys exist without opening anything.
  */
 #ifndef SRC_RECORD_NAME_H
 #define SRC_RECORD_NAME_H
@@ -12,16 +12,23 @@
 #include "fsutil/fsu_list.h"
 
 #define NAME_SIZE 256 /* bytes of a file name with its terminator */
-#define NAME_GONE ".gone"
+
+enum name_form {
+	NAME_VALUE,
+	NAME_TOMBSTONE, /* ".gone": the key is removed */
+	NAME_MARKED,    /* ".mark": its removal has begun and waits for what it points to */
+	NAME_JSON,      /* ".json": a value that a person reads with jq */
+	NAME_FORMS,
+};
 
 struct name {
 	size_t key_len; /* the key is the first key_len bytes of the file name */
 	fsha_version version;
-	bool gone;
+	enum name_form form;
 };
 
 /* `key` is encoded already, or one of our own that begin with '@'. */
-void name_format(const char *key, const fsha_version *version, bool gone, char *ret_name);
+void name_format(const char *key, const fsha_version *version, enum name_form form, char *ret_name);
 /* False for a name that is not of this form: a leftover, ".nfs...", a person's file. */
 bool name_parse(const char *file_name, struct name *ret_name);
 

@@ -21,13 +21,27 @@ static int full_key(const struct record_place *place, const char *key, size_t ke
 	return n < 0 || n > FSU_RECORD_KEY_MAX ? -ENAMETOOLONG : n;
 }
 
+#define FORM_FLAGS (FSU_RECORD_TOMBSTONE | FSU_RECORD_MARKED)
+
+static uint32_t flags_of(enum name_form form)
+{
+	switch (form) {
+	case NAME_TOMBSTONE:
+		return FSU_RECORD_TOMBSTONE;
+	case NAME_MARKED:
+		return FSU_RECORD_MARKED;
+	default:
+		return 0;
+	}
+}
+
 fsha_result record_encode(const struct record_place *place, const struct record_content *content,
 			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr)
 {
 	char key[FSU_RECORD_KEY_MAX + 1];
 	struct fsu_record record = {
 		.kind = content->kind,
-		.flags = content->gone ? FSU_RECORD_TOMBSTONE : 0,
+		.flags = flags_of(content->form),
 		.epoch = content->version.epoch,
 		.session = content->session,
 		.sequence = content->version.sequence,
@@ -44,7 +58,7 @@ fsha_result record_encode(const struct record_place *place, const struct record_
 	int r;
 
 	assert(content->key[0]);
-	assert(!content->gone || content->size == 0);
+	assert(content->form != NAME_TOMBSTONE || content->size == 0);
 	r = full_key(place, content->key, strlen(content->key), key);
 	if (r < 0)
 		return error_set(reterr, FSHA_E_INVALID, 0, "encode", "name '%s/%s' is too long",
@@ -100,7 +114,7 @@ static const char *mismatch(const struct record_place *place, const char *file_n
 	if (head->epoch != name.version.epoch || head->sequence != name.version.sequence ||
 	    head->seat != name.version.seat)
 		return "it has another version than its name";
-	if (!(head->flags & FSU_RECORD_TOMBSTONE) != !name.gone)
+	if ((head->flags & FORM_FLAGS) != flags_of(name.form))
 		return "its name and its content differ on whether it is a removal";
 	return NULL;
 }

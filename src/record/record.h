@@ -10,6 +10,7 @@
 
 #include "fsha/types.h"
 #include "fsutil/fsu_record.h"
+#include "src/record/name.h"
 
 /* What binds a record to its place. `directory` is relative to the cluster directory. */
 struct record_place {
@@ -21,7 +22,7 @@ struct record_place {
 
 struct record_content {
 	uint16_t kind;
-	bool gone;
+	enum name_form form;
 	fsha_version version;
 	struct fsu_uuid session;
 	const char *key;

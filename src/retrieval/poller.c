@@ -129,7 +129,7 @@ static void correct(struct fsha_services *s, int64_t looked_ns)
 		if (!election_leads(e) || !e->published_ns || e->published_ns >= looked_ns)
 			continue;
 		entry = index_find(&s->view->index, e->component);
-		if (entry && !entry->gone &&
+		if (entry && !index_entry_gone(entry) &&
 		    fsha_version_compare(&entry->version, &e->published) == 0)
 			continue;
 		if (entry && fsha_version_compare(&entry->version, &e->published) > 0)

@@ -24,7 +24,7 @@ struct batch {
  */
 static bool may_go(const struct index_entry *e, const struct term *t, int64_t before_ns)
 {
-	if (!e->gone || e->since_ns > before_ns)
+	if (!index_entry_gone(e) || e->since_ns > before_ns)
 		return false;
 	return e->version.epoch < t->epoch.number || (!t->shared && !term_in_doubt(t));
 }

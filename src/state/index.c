@@ -20,7 +20,7 @@ void index_drop_entry(struct index *ix, struct index_entry *e)
 {
 	const struct fsu *index_fs = ix->fs;
 
-	if (e->gone)
+	if (index_entry_gone(e))
 		ix->gone_count--;
 	HASH_DEL(ix->entries, e);
 	fsu_release(index_fs, e);
@@ -57,13 +57,14 @@ const struct index_entry *index_find(const struct index *ix, const char *key)
 	return e;
 }
 
-static int add_garbage(struct index *ix, const char *key, const fsha_version *version, bool gone)
+static int add_garbage(struct index *ix, const char *key, const fsha_version *version,
+		       enum name_form form)
 {
 	const struct fsu *index_fs = ix->fs;
 	struct index_garbage *g;
 	char file_name[NAME_SIZE];
 
-	name_format(key, version, gone, file_name);
+	name_format(key, version, form, file_name);
 	HASH_FIND_STR(ix->garbage, file_name, g);
 	if (!g) {
 		g = fsu_alloc(index_fs, sizeof(*g) + strlen(file_name) + 1);
@@ -81,7 +82,8 @@ static int add_garbage(struct index *ix, const char *key, const fsha_version *ve
 	return 0;
 }
 
-static int add_entry(struct index *ix, const char *key, const fsha_version *version, bool gone)
+static int add_entry(struct index *ix, const char *key, const fsha_version *version,
+		     enum name_form form)
 {
 	const struct fsu *index_fs = ix->fs;
 	struct index_entry *e = fsu_alloc(index_fs, sizeof(*e) + strlen(key) + 1);
@@ -90,7 +92,7 @@ static int add_entry(struct index *ix, const char *key, const fsha_version *vers
 		return -ENOMEM;
 	e->version = *version;
 	e->since_ns = fsu_now_ns(index_fs);
-	e->gone = gone;
+	e->form = form;
 	e->seen = true;
 	strcpy(e->key, key);
 	HASH_ADD_STR(ix->entries, key, e);
@@ -98,40 +100,41 @@ static int add_entry(struct index *ix, const char *key, const fsha_version *vers
 		fsu_release(index_fs, e);
 		return -ENOMEM;
 	}
-	ix->gone_count += gone;
+	ix->gone_count += form == NAME_TOMBSTONE;
 	return 0;
 }
 
 /* One version of a key is there: it is the highest, or garbage. */
-static int note(struct index *ix, const char *key, const fsha_version *version, bool gone)
+static int note(struct index *ix, const char *key, const fsha_version *version, enum name_form form)
 {
 	struct index_entry *e;
 	int order, r;
 
 	HASH_FIND_STR(ix->entries, key, e);
 	if (!e)
-		return add_entry(ix, key, version, gone);
+		return add_entry(ix, key, version, form);
 	order = fsha_version_compare(version, &e->version);
 	if (order == 0) {
 		e->seen = true;
 		return 0;
 	}
 	if (order < 0)
-		return add_garbage(ix, key, version, gone);
-	r = add_garbage(ix, key, &e->version, e->gone);
+		return add_garbage(ix, key, version, form);
+	r = add_garbage(ix, key, &e->version, e->form);
 	if (r < 0)
 		return r;
-	ix->gone_count = ix->gone_count - e->gone + gone;
+	ix->gone_count -= index_entry_gone(e);
+	ix->gone_count += form == NAME_TOMBSTONE;
 	e->version = *version;
-	e->gone = gone;
+	e->form = form;
 	e->since_ns = fsu_now_ns(ix->fs);
 	e->seen = true;
 	return 0;
 }
 
-int index_note(struct index *ix, const char *key, const fsha_version *version, bool gone)
+int index_note(struct index *ix, const char *key, const fsha_version *version, enum name_form form)
 {
-	int r = note(ix, key, version, gone);
+	int r = note(ix, key, version, form);
 
 	if (r < 0)
 		index_forget(ix);
@@ -161,7 +164,7 @@ static int absorb(struct index *ix, const struct fsu_list *list)
 		}
 		memcpy(key, file, name.key_len);
 		key[name.key_len] = '\0';
-		r = note(ix, key, &name.version, name.gone);
+		r = note(ix, key, &name.version, name.form);
 	}
 	if (r < 0)
 		return r;
@@ -237,7 +240,7 @@ int index_sorted(const struct index *ix, const struct index_entry ***ret_entries
 	if (!entries)
 		return -ENOMEM;
 	for (e = ix->entries; e; e = e->hh.next)
-		if (!e->gone)
+		if (!index_entry_gone(e))
 			entries[n++] = e;
 	qsort(entries, n, sizeof(*entries), compare_keys);
 	*ret_entries = entries;

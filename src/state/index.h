@@ -22,7 +22,7 @@ struct index_entry {
 	UT_hash_handle hh;
 	fsha_version version;
 	int64_t since_ns; /* when this process first saw this version */
-	bool gone;
+	enum name_form form;
 	bool seen;  /* in the present listing */
 	char key[]; /* encoded */
 };
@@ -64,7 +64,7 @@ void index_forget(struct index *ix);
 /* NULL: the directory holds no version of it. */
 const struct index_entry *index_find(const struct index *ix, const char *key);
 /* A version that this process has just made visible. */
-int index_note(struct index *ix, const char *key, const fsha_version *version, bool gone);
+int index_note(struct index *ix, const char *key, const fsha_version *version, enum name_form form);
 /* All entries, sorted by key, in fresh memory (fsu_release); those gone left out. */
 int index_sorted(const struct index *ix, const struct index_entry ***ret_entries,
 		 size_t *ret_count);
@@ -74,10 +74,15 @@ void index_drop_garbage(struct index *ix, struct index_garbage *garbage);
 /* Is anything below the highest version of this key known to be there still? */
 bool index_has_garbage_of(const struct index *ix, const char *key);
 
+static inline bool index_entry_gone(const struct index_entry *e)
+{
+	return e->form == NAME_TOMBSTONE;
+}
+
 /* The file name of an entry. */
 static inline void index_entry_name(const struct index_entry *e, char *ret_name)
 {
-	name_format(e->key, &e->version, e->gone, ret_name);
+	name_format(e->key, &e->version, e->form, ret_name);
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "src/state/owner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static fsha_result stage_owner(struct term *t, const char *staged, const char *d
 	result = record_encode(&place, &content, &buf, &len, reterr);
 	if (result != FSHA_OK)
 		return result;
-	name_format(OWNER_KEY, &content.version, false, name);
+	name_format(OWNER_KEY, &content.version, NAME_VALUE, name);
 	(void)snprintf(path, sizeof(path), "%s/%s", staged, name);
 	r = fsu_file_stage(c->fs, t->election_fd, path, buf, len, &op);
 	fsu_release(c->fs, buf);
@@ -110,10 +111,12 @@ static fsha_result stage_owner(struct term *t, const char *staged, const char *d
 fsha_result owner_make_directory(struct term *t, const char *directory, fsha_error *reterr)
 {
 	const struct cluster *c = t->cluster;
-	char staged[TENURE_NAME_SIZE + 32];
+	char staged[TENURE_NAME_SIZE + 32], parent[NAME_SIZE];
 	fsha_result result;
 	int r;
 
+	assert(strlen(directory) < sizeof(parent));
+	layout_parent(directory, parent);
 	if (!term_is_live(t))
 		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "mkdir",
 				 "cannot make '%s': this process does not lead '%s' any more",
@@ -131,7 +134,7 @@ fsha_result owner_make_directory(struct term *t, const char *directory, fsha_err
 		 */
 		r = fsu_renameat(c->fs, t->election_fd, staged, c->fd, directory);
 		if (r == 0 || r == -ENOTEMPTY || r == -EEXIST) {
-			int r2 = fsu_dir_sync(c->fs, c->fd, LAYOUT_STATE);
+			int r2 = fsu_dir_sync(c->fs, c->fd, parent);
 
 			if (r2 < 0)
 				result = error_os(reterr, r2, "fsync", "cannot make '%s'",

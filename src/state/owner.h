@@ -1,7 +1,8 @@
 /*
- * Whose namespace it is: state/<namespace>/@owner~<v> names the election whose leaders may write
- * there. The directory is built in the tenure with its owner inside and renamed into place, so it
- * is never seen without one, and making it is fenced like every write.
+ * Whose directory it is: state/<namespace>/@owner~<v> (and so in checkpoints/<job> and blobs/<job>)
+ * names the election whose leaders may write there. The directory is built in the tenure with its
+ * owner inside and renamed into place, so it is never seen without one, and making it is fenced
+ * like every write.
  */
 #ifndef SRC_STATE_OWNER_H
 #define SRC_STATE_OWNER_H

@@ -28,6 +28,7 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		s->terms = *terms;
 		s->kind = options->kind;
 		s->owned = options->owned;
+		s->removable = options->removable;
 		s->dir_fd = -1;
 		s->election = fsu_strdup(c->fs, options->election);
 		s->directory = fsu_strdup(c->fs, options->directory);
@@ -63,6 +64,7 @@ void store_close(struct store *s)
 static fsha_result open_directory(struct store *s, fsha_error *reterr)
 {
 	const struct cluster *c = s->cluster;
+	char parent[NAME_SIZE];
 	struct fsu_stamp stamp;
 	fsha_result result;
 	int fd;
@@ -70,7 +72,8 @@ static fsha_result open_directory(struct store *s, fsha_error *reterr)
 	if (s->dir_fd >= 0)
 		return FSHA_OK;
 	/* Look before an absence is believed: a negative lookup may be cached. */
-	if (fsu_stamp_read(c->fs, c->fd, s->owned ? LAYOUT_STATE : "", &stamp) < 0)
+	layout_parent(s->directory, parent);
+	if (fsu_stamp_read(c->fs, c->fd, parent, &stamp) < 0)
 		return error_os(reterr, -EIO, "statx", "cannot look at '%s'", c->path);
 	fd = fsu_dir_open(c->fs, c->fd, s->directory);
 	if (fd == -ENOENT)
@@ -130,11 +133,83 @@ static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 	return result;
 }
 
+static void close_directory(struct store *s)
+{
+	if (s->dir_fd >= 0)
+		(void)fsu_close(s->cluster->fs, s->dir_fd); /* a directory */
+	s->dir_fd = -1;
+	s->durable = false;
+	index_done(&s->index);
+	index_init(&s->index, s->cluster->fs, -1, s->cluster->local);
+}
+
+/* Is what we have open still what the path says? */
+static fsha_result check_directory(struct store *s, fsha_error *reterr)
+{
+	const struct cluster *c = s->cluster;
+	struct fsu_stamp named, opened;
+	int r;
+
+	if (s->dir_fd < 0)
+		return FSHA_OK;
+	r = fsu_stamp_read(c->fs, c->fd, s->directory, &named);
+	if (r == 0)
+		r = fsu_stamp_read(c->fs, s->dir_fd, "", &opened);
+	if (r == 0 && named.inode == opened.inode && named.device == opened.device)
+		return FSHA_OK;
+	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -ENOTDIR)
+		return error_os(reterr, r, "statx", "cannot look at '%s'", s->directory);
+	close_directory(s);
+	return FSHA_OK;
+}
+
+/* Alone in a live term nobody else can have removed it. */
+static bool is_only_writer(const struct store *s, struct term *t)
+{
+	return t && !t->shared && fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t);
+}
+
 fsha_result store_load(struct store *s, struct term *t, fsha_error *reterr)
 {
-	fsha_result result = open_directory(s, reterr);
+	fsha_result result = FSHA_OK;
 
+	if (s->removable && !is_only_writer(s, t))
+		result = check_directory(s, reterr);
+	if (result == FSHA_OK)
+		result = open_directory(s, reterr);
 	return result == FSHA_OK ? load(s, t, reterr) : result;
+}
+
+fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
+{
+	struct term *t = s->terms.get(s->terms.ctx, s->election);
+	const struct cluster *c = s->cluster;
+	char parent[NAME_SIZE];
+	struct fsu_lock lock;
+	fsha_result result;
+	int r = 0;
+
+	if (!t || !term_is_live(t)) {
+		term_unref(t);
+		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "remove",
+				 "cannot remove '%s': this process does not lead '%s'",
+				 s->directory, s->election);
+	}
+	(void)pthread_mutex_lock(&s->mutex);
+	result = term_enter(t, &lock, reterr);
+	if (result == FSHA_OK) {
+		layout_parent(s->directory, parent);
+		r = term_discard(t, c->fd, s->directory);
+		if (r == 0)
+			r = fsu_dir_sync(c->fs, c->fd, parent);
+		if (r < 0)
+			result = term_stage_failed(t, s->directory, r, "rename", reterr);
+		close_directory(s);
+		term_exit(t, &lock);
+	}
+	(void)pthread_mutex_unlock(&s->mutex);
+	term_unref(t);
+	return result;
 }
 
 void store_forget(struct store *s)
@@ -159,7 +234,7 @@ static fsha_result look_up(struct store *s, struct term *t, const char *key,
 		return result;
 	e = index_find(&s->index, key);
 	*ret_version = e ? e->version : (fsha_version){ 0 };
-	*ret_gone = !e || e->gone;
+	*ret_gone = !e || index_entry_gone(e);
 	return FSHA_OK;
 }
 
@@ -212,7 +287,7 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 			result = FSHA_E_NOT_FOUND;
 			break;
 		}
-		name_format(key, &version, false, file);
+		name_format(key, &version, NAME_VALUE, file);
 		result = record_read(&place, file, s->kind, FSHA_STATE_VALUE_MAX, ret_record,
 				     reterr);
 		if (result != FSHA_E_NOT_FOUND)
@@ -320,6 +395,7 @@ static fsha_result sync_found(struct store *s, const char *key, fsha_error *rete
 /* A namespace is there, with its name durable: once for each store object. */
 static fsha_result make_directory(struct store *s, struct term *t, fsha_error *reterr)
 {
+	char parent[NAME_SIZE];
 	fsha_result result = FSHA_OK;
 	int r;
 
@@ -332,7 +408,8 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 	}
 	if (!s->owned || s->durable)
 		return FSHA_OK;
-	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, LAYOUT_STATE);
+	layout_parent(s->directory, parent);
+	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, parent);
 	if (r < 0)
 		return error_os(reterr, r, "fsync", "cannot make '%s' durable", s->directory);
 	s->durable = true;
@@ -348,7 +425,7 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 		.directory = s->directory,
 		.key = key,
 		.kind = s->kind,
-		.gone = how == STORE_REMOVE,
+		.form = how == STORE_REMOVE ? NAME_TOMBSTONE : NAME_VALUE,
 		.data = data,
 		.size = size,
 	};
@@ -376,7 +453,7 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 		*ret_version = version;
 	if (result == FSHA_OK)
 		(void)index_note(&s->index, key, &version,
-				 write.gone); /* out of memory: it forgets itself */
+				 write.form); /* out of memory: it forgets itself */
 	else
 		index_forget(&s->index);
 	return result;
@@ -452,7 +529,7 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 	result = look_up(s, NULL, key, &present, &gone, &why);
 	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
 		order = fsha_version_compare(&present, version);
-		write.gone = gone && order == 0;
+		write.form = gone && order == 0 ? NAME_TOMBSTONE : NAME_VALUE;
 		write.dir_fd = s->dir_fd;
 		if (order <= 0 && s->dir_fd >= 0 && t && t->epoch.number == version->epoch &&
 		    t->seat == version->seat)

@@ -33,7 +33,8 @@ struct store {
 	char *election;  /* encoded */
 	char *directory; /* below the cluster directory: "job_graphs", "state/<namespace>" */
 	uint16_t kind;
-	bool owned; /* made on the first write, with @owner in it */
+	bool owned;     /* made on the first write, with @owner in it */
+	bool removable; /* a leader may remove the directory: it is looked for by its path */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
 	int dir_fd;   /* -1: not there yet */
@@ -48,6 +49,7 @@ struct store_options {
 	const char *election; /* encoded */
 	uint16_t kind;
 	bool owned;
+	bool removable; /* only with owned */
 };
 
 fsha_result store_open(const struct cluster *c, const struct term_source *terms,
@@ -77,6 +79,11 @@ fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
 fsha_result store_settle(struct store *store, const char *key, const fsha_version *version,
 			 fsha_error *reterr);
 void store_forget(struct store *store);
+/*
+ * Take the whole directory away, in one fenced rename; the next write makes a new one. For what was
+ * cleared before: whoever still reads in it must find nothing. OK also when there is none.
+ */
+fsha_result store_remove_directory(struct store *store, fsha_error *reterr);
 
 /* Make the index fit for `term` (NULL: a reader). Under the store's mutex. */
 fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
