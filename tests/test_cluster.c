@@ -77,8 +77,10 @@ static void new_cluster_is_whole_and_says_the_same_to_all(void **state)
 	assert_string_equal(f->cluster[0].path, FIXTURE_CLUSTER);
 	assert_string_equal(crashfs_ls(f->fs, FIXTURE_STORAGE), FIXTURE_ID);
 	assert_string_equal(crashfs_ls(f->fs, FIXTURE_CLUSTER),
-			    "SETTINGS~0000000000000000.0000000000000001.0000\nelections\n"
-			    "floor-0000000000000000\njob_graphs\nleaders\nmembers\nstate");
+			    "SETTINGS~0000000000000000.0000000000000001.0000\nblobs\n"
+			    "checkpoints\nelections\nfloor-0000000000000000\njob_graphs\n"
+			    "job_results\nleaders\nmembers\nquarantine\nrunning_jobs\nstate\n"
+			    "workers");
 }
 
 static void lease_is_the_default_when_nobody_says_one(void **state)
