@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fsha/types.h"
+#include "fsha/election.h"
 #include "src/result/error.h"
 
 #define RESULT_LAST FSHA_E_NOMEM
@@ -221,6 +221,17 @@ static void job_id_is_32_digits_and_nothing_else(void **state)
 	assert_int_equal(fsha_job_id_parse(NULL, &id), FSHA_E_INVALID);
 }
 
+static void job_election_is_named_after_the_job(void **state)
+{
+	static const fsha_job_id id = { { 0, 1, 0xab, [15] = 0xff } };
+	char text[FSHA_ELECTION_JOB_TEXT];
+
+	(void)state;
+	assert_string_equal(fsha_job_election_name(&id, text),
+			    "job-0001ab000000000000000000000000ff");
+	assert_ptr_equal(fsha_job_election_name(&id, text), text);
+}
+
 static void version_comes_back_as_it_was_formatted(void **state)
 {
 	static const fsha_version version = { .epoch = 0x0123456789abcdef,
@@ -299,6 +310,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_uuid_is_refused),
 		cmocka_unit_test(only_the_uuid_of_zeros_is_null),
 		cmocka_unit_test(job_id_is_32_digits_and_nothing_else),
+		cmocka_unit_test(job_election_is_named_after_the_job),
 		cmocka_unit_test(version_comes_back_as_it_was_formatted),
 		cmocka_unit_test(versions_are_ordered_by_epoch_then_sequence_then_seat),
 		cmocka_unit_test(version_of_zeros_says_that_nothing_exists),

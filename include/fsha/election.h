@@ -18,6 +18,14 @@ extern "C" {
 #define FSHA_ELECTION_RESOURCE_MANAGER "resource_manager"
 #define FSHA_ELECTION_DISPATCHER "dispatcher"
 #define FSHA_ELECTION_REST_ENDPOINT "rest_endpoint"
+#define FSHA_ELECTION_JOB_TEXT 37 /* bytes of the name of a job's election, with the terminator */
+
+/**
+ * The name of the election of a job's master, "job-<32 hex digits>", into `text` of
+ * FSHA_ELECTION_JOB_TEXT bytes. Returns `text`. Flink: getJobManagerLeaderElection(JobID). Any
+ * thread. Since 0.1.
+ */
+FSHA_API char *fsha_job_election_name(const fsha_job_id *id, char *text);
 
 typedef struct fsha_election fsha_election;
 

@@ -1,5 +1,5 @@
-/* UUIDs, job ids and resource versions as text. */
-#include "fsha/types.h"
+/* UUIDs, job ids, names of jobs' elections and resource versions as text. */
+#include "fsha/election.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -91,6 +91,13 @@ int fsha_uuid_is_null(const fsha_uuid *uuid)
 char *fsha_job_id_format(const fsha_job_id *id, char *text)
 {
 	return format_16_bytes(id->bytes, false, text);
+}
+
+char *fsha_job_election_name(const fsha_job_id *id, char *text)
+{
+	memcpy(text, "job-", 4);
+	fsha_job_id_format(id, text + 4);
+	return text;
 }
 
 fsha_result fsha_job_id_parse(const char *text, fsha_job_id *ret_id)
