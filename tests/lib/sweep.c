@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "tests/lib/crashfs_internal.h"
+#include "tests/lib/sweep_internal.h"
 
-#define FAILURES_MAX 3
 /* Power cuts that leave a part, besides those that leave all or nothing. */
 #define CUTS 3
 #define CUTS_EXHAUSTIVE 32
@@ -79,17 +79,12 @@ struct way {
 };
 #define WAYS_MAX (2 * N_ERRORS + 3)
 
-struct call {
-	enum crashfs_call kind;
-	bool changes;
-};
-
 static bool can_be_short(enum crashfs_call kind)
 {
 	return kind == CRASHFS_PREAD || kind == CRASHFS_WRITE || kind == CRASHFS_GETDENTS;
 }
 
-static size_t list_ways(const struct call *call, bool exhaustive, struct way *ret_ways)
+static size_t list_ways(const struct sweep_call *call, bool exhaustive, struct way *ret_ways)
 {
 	unsigned mask = call->changes ? table[call->kind].changes : table[call->kind].asks;
 	size_t n = 0;
@@ -114,15 +109,6 @@ static size_t list_ways(const struct call *call, bool exhaustive, struct way *re
 
 /* ---- One run ---- */
 
-struct sweep {
-	const struct sweep_scenario *scenario;
-	struct sweep_report *report;
-	struct call *calls; /* of the run before, which failed less */
-	uint64_t n_calls;
-	size_t text_len;
-	char note[512];
-};
-
 const char *sweep_say(const char *format, ...)
 {
 	static char text[512];
@@ -143,7 +129,7 @@ static const char *mode_name(enum crashfs_mode mode)
 
 /* What is being tried, for messages. */
 static void describe(struct sweep *s, const struct crashfs_fault *faults, unsigned n_faults,
-		     const struct call *calls)
+		     const struct sweep_call *calls)
 {
 	size_t len;
 
@@ -152,10 +138,11 @@ static void describe(struct sweep *s, const struct crashfs_fault *faults, unsign
 		       n_faults == 0 ? ", no fault" : "");
 	for (unsigned i = 0; i < n_faults; i++) {
 		len = strlen(s->note);
-		(void)snprintf(s->note + len, sizeof(s->note) - len, ", call %llu (%s) %s %s",
+		(void)snprintf(s->note + len, sizeof(s->note) - len, ", %s %llu (%s) %s %s%s",
+			       faults[i].calls_mask ? "of its kind" : "call",
 			       (unsigned long long)faults[i].at, crashfs_call_name(calls[i].kind),
 			       faults[i].error ? strerrorname_np(faults[i].error) : "",
-			       mode_name(faults[i].mode));
+			       mode_name(faults[i].mode), faults[i].repeat ? " from then on" : "");
 	}
 }
 
@@ -164,7 +151,7 @@ static void fail_run(struct sweep *s, struct crashfs *c, const char *where, cons
 	size_t room = sizeof(s->report->text) - s->text_len;
 	int n;
 
-	if (s->report->failures++ >= FAILURES_MAX)
+	if (s->report->failures++ >= SWEEP_FAILURES_MAX)
 		return;
 	n = snprintf(s->report->text + s->text_len, room, "%s%s: %s\n%s", s->note, where, what,
 		     crashfs_log(c));
@@ -232,7 +219,7 @@ static void check_leaks(struct sweep *s, struct crashfs *c)
 static void remember_calls(struct sweep *s, const struct crashfs *c)
 {
 	uint64_t n = crashfs_count(c, s->scenario->client);
-	struct call call;
+	struct sweep_call call;
 
 	free(s->calls);
 	s->calls = cfs_xalloc(n * sizeof(*s->calls));
@@ -247,9 +234,8 @@ static bool is_cut(const struct crashfs_fault *faults, unsigned n_faults)
 	return n_faults > 0 && faults[n_faults - 1].mode == CRASHFS_CRASH;
 }
 
-/* `calls` are those that the faults hit. `remember`: the next faults are chosen among its calls. */
-static void run_once(struct sweep *s, const struct crashfs_fault *faults, unsigned n_faults,
-		     const struct call *calls, bool remember)
+void sweep_once(struct sweep *s, const struct crashfs_fault *faults, unsigned n_faults,
+		const struct sweep_call *calls, bool remember)
 {
 	const struct sweep_scenario *sc = s->scenario;
 	struct sweep_run run = { .faults = faults, .n_faults = n_faults };
@@ -291,23 +277,18 @@ static void run_once(struct sweep *s, const struct crashfs_fault *faults, unsign
 	crashfs_destroy(c);
 }
 
-static bool enough(const struct sweep *s)
-{
-	return s->report->failures >= FAILURES_MAX;
-}
-
 bool sweep_run(const struct sweep_scenario *scenario, struct sweep_report *ret_report)
 {
 	struct sweep s = { .scenario = scenario, .report = ret_report };
 	struct way ways[WAYS_MAX];
 
 	*ret_report = (struct sweep_report){ 0 };
-	run_once(&s, NULL, 0, NULL, true);
+	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = s.n_calls;
-	for (uint64_t at = 0; at < s.n_calls && !enough(&s); at++) {
+	for (uint64_t at = 0; at < s.n_calls && !sweep_enough(&s); at++) {
 		size_t n = list_ways(&s.calls[at], scenario->exhaustive, ways);
 
-		for (size_t i = 0; i < n && !enough(&s); i++) {
+		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {
 			struct crashfs_fault fault = {
 				.client = scenario->client,
 				.at = at,
@@ -315,7 +296,7 @@ bool sweep_run(const struct sweep_scenario *scenario, struct sweep_report *ret_r
 				.mode = ways[i].mode,
 			};
 
-			run_once(&s, &fault, 1, &s.calls[at], false);
+			sweep_once(&s, &fault, 1, &s.calls[at], false);
 		}
 	}
 	free(s.calls);
@@ -324,7 +305,7 @@ bool sweep_run(const struct sweep_scenario *scenario, struct sweep_report *ret_r
 
 /* ---- Pairs ---- */
 
-static size_t list_ways_of_pairs(const struct call *call, bool second, struct way *ret_ways)
+static size_t list_ways_of_pairs(const struct sweep_call *call, bool second, struct way *ret_ways)
 {
 	int error = call->kind == CRASHFS_ALLOC ? ENOMEM : EIO;
 	size_t n = 0;
@@ -341,27 +322,27 @@ static size_t list_ways_of_pairs(const struct call *call, bool second, struct wa
 }
 
 /* The calls after a fault are other ones than without: they are learnt from a run with it alone. */
-static void run_pairs_of(struct sweep *s, const struct crashfs_fault *first, struct call hit,
+static void run_pairs_of(struct sweep *s, const struct crashfs_fault *first, struct sweep_call hit,
 			 unsigned window)
 {
 	struct crashfs_fault faults[2] = { *first };
-	struct call calls[2] = { hit };
+	struct sweep_call calls[2] = { hit };
 	struct way ways[WAYS_MAX];
 
-	run_once(s, faults, 1, calls, true);
+	sweep_once(s, faults, 1, calls, true);
 	for (uint64_t at = first->at + 1; at <= first->at + window && at < s->n_calls; at++) {
 		size_t n;
 
 		calls[1] = s->calls[at];
 		n = list_ways_of_pairs(&calls[1], true, ways);
-		for (size_t i = 0; i < n && !enough(s); i++) {
+		for (size_t i = 0; i < n && !sweep_enough(s); i++) {
 			faults[1] = (struct crashfs_fault){
 				.client = first->client,
 				.at = at,
 				.error = ways[i].error,
 				.mode = ways[i].mode,
 			};
-			run_once(s, faults, 2, calls, false);
+			sweep_once(s, faults, 2, calls, false);
 		}
 	}
 }
@@ -371,18 +352,18 @@ bool sweep_run_pairs(const struct sweep_scenario *scenario, unsigned window,
 {
 	struct sweep s = { .scenario = scenario, .report = ret_report };
 	struct way ways[WAYS_MAX];
-	struct call *calls;
+	struct sweep_call *calls;
 	uint64_t n_calls;
 
 	*ret_report = (struct sweep_report){ 0 };
-	run_once(&s, NULL, 0, NULL, true);
+	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = n_calls = s.n_calls;
 	calls = s.calls;
 	s.calls = NULL;
-	for (uint64_t at = 0; at < n_calls && !enough(&s); at++) {
+	for (uint64_t at = 0; at < n_calls && !sweep_enough(&s); at++) {
 		size_t n = list_ways_of_pairs(&calls[at], false, ways);
 
-		for (size_t i = 0; i < n && !enough(&s); i++) {
+		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {
 			struct crashfs_fault fault = {
 				.client = scenario->client,
 				.at = at,
@@ -400,7 +381,7 @@ bool sweep_run_pairs(const struct sweep_scenario *scenario, unsigned window,
 
 /* ---- In a test ---- */
 
-static void assert_report(bool ok, const struct sweep_report *report)
+void sweep_assert_report(bool ok, const struct sweep_report *report)
 {
 	if (!ok) {
 		print_error("%s%llu failures in %llu runs\n", report->text,
@@ -415,12 +396,12 @@ void sweep_assert(const struct sweep_scenario *scenario)
 {
 	struct sweep_report report;
 
-	assert_report(sweep_run(scenario, &report), &report);
+	sweep_assert_report(sweep_run(scenario, &report), &report);
 }
 
 void sweep_assert_pairs(const struct sweep_scenario *scenario, unsigned window)
 {
 	struct sweep_report report;
 
-	assert_report(sweep_run_pairs(scenario, window, &report), &report);
+	sweep_assert_report(sweep_run_pairs(scenario, window, &report), &report);
 }

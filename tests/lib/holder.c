@@ -1,0 +1,76 @@
+#include "tests/lib/holder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "src/election/claim.h"
+
+static void die(const struct holder *h, const char *what)
+{
+	fail_msg("%s: %s\n%s", what, h->error.message, crashfs_log(h->disk));
+}
+
+void holder_start_reader(struct holder *h, struct crashfs *disk, unsigned client)
+{
+	fsha_config *config = fsha_config_create();
+
+	*h = (struct holder){ .disk = disk, .client = client, .error = FSHA_ERROR_INIT };
+	h->fs = crashfs_client(disk, client);
+	assert_non_null(config);
+	if (fsha_config_set(config, FSHA_KEY_STORAGE_DIR, "/", &h->error) != FSHA_OK ||
+	    fsha_config_set(config, FSHA_KEY_CLUSTER_ID, "c", &h->error) != FSHA_OK ||
+	    fsha_config_set(config, FSHA_KEY_LEASE, "2 s", &h->error) != FSHA_OK ||
+	    services_open_with(h->fs, config, NULL, &h->services, &h->error) != FSHA_OK)
+		die(h, "cannot open the services");
+	fsha_config_destroy(config);
+}
+
+static fsha_result claim(struct holder *h, const char *election)
+{
+	struct fsha_services *s = h->services;
+	struct claim q = {
+		.cluster = &s->cluster,
+		.election_fd = -1,
+		.election = election,
+		.member = &s->member->id,
+		.lease = &s->member->lease,
+	};
+	struct fsu_list list;
+	fsha_result result;
+
+	result = claim_open_election(&s->cluster, election, true, &q.election_fd, &h->error);
+	if (result != FSHA_OK)
+		return result;
+	fsu_list_init(&list, h->fs);
+	assert_int_equal(epoch_read(&s->cluster, q.election_fd, &list, &q.from), 0);
+	fsu_list_done(&list);
+	result = claim_run(&q, &h->term, &h->error);
+	(void)fsu_close(h->fs, q.election_fd);
+	return result;
+}
+
+void holder_start(struct holder *h, struct crashfs *disk, unsigned client, const char *election)
+{
+	struct attached_term *a;
+
+	holder_start_reader(h, disk, client);
+	crashfs_advance(disk, 2 * HOLDER_LEASE_MS * FSU_NS_PER_MS);
+	if (member_join(&h->services->cluster, false, &h->services->member, &h->error) != FSHA_OK)
+		die(h, "cannot join");
+	if (claim(h, election) != FSHA_OK)
+		die(h, "cannot lead");
+	a = fsu_alloc(h->fs, sizeof(*a));
+	a->term = h->term;
+	h->services->attached = a;
+}
+
+void holder_stop(struct holder *h)
+{
+	if (h->services && fsha_services_close(h->services, &h->error) != FSHA_OK)
+		die(h, "cannot close the services");
+	h->services = NULL;
+	h->term = NULL;
+}
