@@ -85,13 +85,24 @@ void store_forget(struct store *store);
  */
 fsha_result store_remove_directory(struct store *store, fsha_error *reterr);
 
-/* Make the index fit for `term` (NULL: a reader). Under the store's mutex. */
-fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
-
 /*
  * Take what is useless out of the directory, as far as this process leads. For the background; may
  * hang.
  */
 void store_clean(struct store *store);
+
+/* ---- Between the files of this directory; under the store's mutex ---- */
+
+/* Open the directory if it is there. NOT_FOUND when it is not; checks whose it is. */
+fsha_result store_open_directory(struct store *store, fsha_error *reterr);
+/* Make the index fit for `term` (NULL: a reader). NOT_FOUND as store_open_directory. */
+fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
+/*
+ * The present version of a key, gone or not; all zero when it never was. NOT_FOUND only for a
+ * missing directory.
+ */
+fsha_result store_look_up(struct store *store, struct term *term, const char *key,
+			  fsha_version *ret_version, bool *ret_gone, fsha_error *reterr);
+fsha_result store_not_found(const struct store *store, const char *key, fsha_error *reterr);
 
 #endif

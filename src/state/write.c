@@ -1,0 +1,208 @@
+/* The write side of a store: what may be written, its commit, and what became of one in doubt. */
+#include "src/cluster/layout.h"
+#include "src/result/error.h"
+#include "src/state/owner.h"
+#include "src/state/store.h"
+
+/*
+ * What a write may do given the present version: OK to commit, or the result. `*ret_nothing`: OK,
+ * and nothing to do.
+ */
+static fsha_result check_write(const struct store *s, enum store_write how, const char *key,
+			       const fsha_version *expected, const fsha_version *present, bool gone,
+			       bool doubtful, bool *ret_nothing, fsha_error *reterr)
+{
+	char text[FSHA_VERSION_TEXT];
+
+	*ret_nothing = false;
+	switch (how) {
+	case STORE_ADD:
+		if (!gone)
+			return error_set(reterr, FSHA_E_EXISTS, 0, "add", "'%s/%s' exists already",
+					 s->directory, key);
+		return FSHA_OK;
+	case STORE_REPLACE:
+		if (gone)
+			return store_not_found(s, key, reterr);
+		if (expected && fsha_version_compare(expected, present) != 0)
+			return error_set(reterr, FSHA_E_VERSION, 0, "replace",
+					 "'%s/%s' was replaced meanwhile: it has version %s",
+					 s->directory, key, fsha_version_format(present, text));
+		return FSHA_OK;
+	case STORE_REMOVE:
+		*ret_nothing = gone && !doubtful;
+		return FSHA_OK;
+	}
+	return FSHA_E_INVALID;
+}
+
+/*
+ * What is there already may be the work of a write that was seen and not made durable: one of ours
+ * in doubt, or one of a leader that died. Whoever builds on it makes it so (test_store_durable.c).
+ */
+static fsha_result sync_found(struct store *s, const char *key, fsha_error *reterr)
+{
+	int r = s->dir_fd >= 0 ? fsu_fsync(s->cluster->fs, s->dir_fd) : 0;
+
+	if (r < 0)
+		return error_os(reterr, r, "fsync", "cannot make the removal of '%s/%s' durable",
+				s->directory, key);
+	return FSHA_OK;
+}
+
+/* A namespace is there, with its name durable: once for each store object. */
+static fsha_result make_directory(struct store *s, struct term *t, fsha_error *reterr)
+{
+	char parent[NAME_SIZE];
+	fsha_result result = FSHA_OK;
+	int r;
+
+	if (s->dir_fd < 0) {
+		result = owner_make_directory(t, s->directory, reterr);
+		if (result == FSHA_OK)
+			result = store_open_directory(s, reterr);
+		if (result != FSHA_OK)
+			return result;
+	}
+	if (!s->owned || s->durable)
+		return FSHA_OK;
+	layout_parent(s->directory, parent);
+	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, parent);
+	if (r < 0)
+		return error_os(reterr, r, "fsync", "cannot make '%s' durable", s->directory);
+	s->durable = true;
+	return FSHA_OK;
+}
+
+/* Under the mutex and the write lock. */
+static fsha_result write_locked(struct store *s, struct term *t, enum store_write how,
+				const char *key, const fsha_version *expected, const void *data,
+				size_t size, fsha_version *ret_version, fsha_error *reterr)
+{
+	struct term_write write = {
+		.directory = s->directory,
+		.key = key,
+		.kind = s->kind,
+		.form = how == STORE_REMOVE ? NAME_TOMBSTONE : NAME_VALUE,
+		.data = data,
+		.size = size,
+	};
+	fsha_version present = { 0 }, version = { 0 };
+	bool gone = true, nothing;
+	fsha_result result;
+
+	result = store_look_up(s, t, key, &present, &gone, reterr);
+	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
+		return result;
+	/* A write in doubt, ours or another process's of the term, may come after a removal of
+	 * nothing. */
+	result = check_write(s, how, key, expected, &present, gone,
+			     s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), &nothing, reterr);
+	if (result == FSHA_OK && nothing)
+		return sync_found(s, key, reterr);
+	if (result == FSHA_OK)
+		result = make_directory(s, t, reterr);
+	if (result != FSHA_OK)
+		return result;
+	write.dir_fd = s->dir_fd;
+	result = term_commit(t, &write, fsha_version_is_existing(&present) ? &present : NULL,
+			     &version, reterr);
+	if (ret_version && fsha_version_is_existing(&version))
+		*ret_version = version;
+	if (result == FSHA_OK)
+		(void)index_note(&s->index, key, &version,
+				 write.form); /* out of memory: it forgets itself */
+	else
+		index_forget(&s->index);
+	return result;
+}
+
+fsha_result store_write(struct store *s, enum store_write how, const char *key,
+			const fsha_version *expected, const void *data, size_t size,
+			fsha_version *ret_version, fsha_error *reterr)
+{
+	struct term *t = s->terms.get(s->terms.ctx, s->election);
+	struct fsu_lock lock;
+	fsha_result result;
+
+	if (!t)
+		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "write",
+				 "cannot write '%s/%s': this process does not lead '%s'",
+				 s->directory, key, s->election);
+	if (size > FSHA_STATE_VALUE_MAX) {
+		term_unref(t);
+		return error_set(reterr, FSHA_E_INVALID, 0, "write",
+				 "the value for '%s/%s' has %zu bytes, at most %llu are allowed",
+				 s->directory, key, size, (unsigned long long)FSHA_STATE_VALUE_MAX);
+	}
+	(void)pthread_mutex_lock(&s->mutex);
+	result = term_enter(t, &lock, reterr);
+	if (result == FSHA_OK) {
+		result = write_locked(s, t, how, key, expected, data, size, ret_version, reterr);
+		term_exit(t, &lock);
+	}
+	(void)pthread_mutex_unlock(&s->mutex);
+	term_unref(t);
+	return result;
+}
+
+/* For a version that is not the present one's successor's: what the directory shows. */
+static fsha_result settle_by_sight(const struct store *s, const struct term *t, const char *key,
+				   const fsha_version *version, int order, fsha_error *reterr)
+{
+	int r;
+
+	if (order > 0)
+		return error_set(reterr, FSHA_E_VERSION, 0, "settle",
+				 "'%s/%s' has a newer version, so it can no longer be told",
+				 s->directory, key);
+	if (order == 0) {
+		r = fsu_fsync(s->cluster->fs, s->dir_fd);
+		return r < 0 ? error_set(reterr, FSHA_E_INDOUBT, -r, "fsync",
+					 "'%s/%s' is there, but perhaps not durable", s->directory,
+					 key) :
+			       FSHA_OK;
+	}
+	/* Not there. It can still come, unless its term was fenced before ours was granted. */
+	if (t && t->epoch.number > version->epoch)
+		return error_set(reterr, FSHA_E_NOT_FOUND, 0, "settle",
+				 "'%s/%s' was not written, and never will be", s->directory, key);
+	return error_set(reterr, FSHA_E_INDOUBT, 0, "settle",
+			 "still cannot tell whether '%s/%s' was written", s->directory, key);
+}
+
+fsha_result store_settle(struct store *s, const char *key, const fsha_version *version,
+			 fsha_error *reterr)
+{
+	struct term *t = s->terms.get(s->terms.ctx, s->election);
+	struct term_write write = { .directory = s->directory, .key = key, .kind = s->kind };
+	fsha_error why = FSHA_ERROR_INIT;
+	fsha_version present = { 0 };
+	fsha_result result;
+	bool gone = true;
+	int order;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	index_forget(&s->index);
+	result = store_look_up(s, NULL, key, &present, &gone, &why);
+	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
+		order = fsha_version_compare(&present, version);
+		write.form = gone && order == 0 ? NAME_TOMBSTONE : NAME_VALUE;
+		write.dir_fd = s->dir_fd;
+		if (order <= 0 && s->dir_fd >= 0 && t && t->epoch.number == version->epoch &&
+		    t->seat == version->seat)
+			result = term_settle(t, &write, version, reterr);
+		else
+			result = settle_by_sight(s, t, key, version, order, reterr);
+	} else if (result == FSHA_E_CONFIG || result == FSHA_E_CORRUPT) {
+		result = error_copy(reterr, &why);
+	} else {
+		/* IO would say that nothing was done. */
+		result = error_set(reterr, FSHA_E_INDOUBT, 0, why.op,
+				   "still cannot tell whether '%s/%s' was written: %s",
+				   s->directory, key, why.message);
+	}
+	(void)pthread_mutex_unlock(&s->mutex);
+	term_unref(t);
+	return result;
+}
