@@ -186,6 +186,30 @@ static void old_versions_stay_for_a_while_and_are_then_cleaned(void **state)
 	assert_string_equal(text, "2");
 }
 
+static void an_older_version_that_becomes_the_highest_is_not_cleaned_away(void **state)
+{
+	struct stage *s = *state;
+	char path[300] = "/c/job_graphs/", file[NAME_SIZE], text[64];
+	fsha_version v;
+
+	assert_int_equal(actor_add(&s->a, "k", "1"), FSHA_OK);
+	assert_int_equal(actor_replace(&s->a, "k", "2"), FSHA_OK);
+	assert_int_equal(store_exists(s->b.store, "k", &v, NULL), FSHA_OK);
+	name_format("k", &v, NAME_VALUE, file);
+	crashfs_rm(s->disk, strcat(path, file));
+
+	/* Who has seen the one that went away becomes the leader. */
+	actor_take_over(&s->b);
+	lease_begin(&s->b.member->lease, fsu_now_ns(s->b.fs), 60 * FSU_NS_PER_S);
+	for (int i = 0; i < 3; i++) {
+		crashfs_advance(s->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+		store_clean(s->b.store);
+	}
+	assert_int_equal(actor_get(&s->b, "k", text), FSHA_OK);
+	assert_string_equal(text, "1");
+	assert_int_equal(count_files(s, "k"), 1);
+}
+
 static void a_tombstone_goes_only_after_everything_below_it(void **state)
 {
 	struct stage *s = *state;
@@ -458,6 +482,7 @@ int main(void)
 		LOCAL(an_acknowledged_write_survives_a_power_cut),
 		LOCAL(a_damaged_newest_version_never_falls_back_to_an_older_one),
 		LOCAL(old_versions_stay_for_a_while_and_are_then_cleaned),
+		LOCAL(an_older_version_that_becomes_the_highest_is_not_cleaned_away),
 		LOCAL(a_tombstone_goes_only_after_everything_below_it),
 		LOCAL(a_tombstone_stays_while_a_write_is_in_doubt),
 		LOCAL(a_stopped_leaders_cleaning_is_fenced_too),

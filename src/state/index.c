@@ -34,12 +34,17 @@ void index_drop_garbage(struct index *ix, struct index_garbage *g)
 	fsu_release(index_fs, g);
 }
 
-void index_done(struct index *ix)
+static void drop_all(struct index *ix)
 {
 	while (ix->entries)
 		index_drop_entry(ix, ix->entries);
 	while (ix->garbage)
 		index_drop_garbage(ix, ix->garbage);
+}
+
+void index_done(struct index *ix)
+{
+	drop_all(ix);
 	index_forget(ix);
 }
 
@@ -141,18 +146,11 @@ int index_note(struct index *ix, const char *key, const fsha_version *version, e
 	return r;
 }
 
-/* Take over a listing: what it does not show has been cleaned away. */
-static int absorb(struct index *ix, const struct fsu_list *list)
+static int note_all(struct index *ix, const struct fsu_list *list)
 {
-	struct index_entry *e, *next;
-	struct index_garbage *g, *next_g;
 	struct name name;
 	int r = 0;
 
-	for (e = ix->entries; e; e = e->hh.next)
-		e->seen = false;
-	for (g = ix->garbage; g; g = g->hh.next)
-		g->seen = false;
 	ix->skipped = 0;
 	for (size_t i = 0; i < list->count && r == 0; i++) {
 		const char *file = fsu_list_name(list, i);
@@ -165,6 +163,52 @@ static int absorb(struct index *ix, const struct fsu_list *list)
 		memcpy(key, file, name.key_len);
 		key[name.key_len] = '\0';
 		r = note(ix, key, &name.version, name.form);
+	}
+	return r;
+}
+
+/*
+ * Has the highest version of some key gone while a lower one stayed? Cleaning never does that, but
+ * fsha_repair takes a damaged one away, and a person may.
+ */
+static bool lower_one_remains(const struct index *ix)
+{
+	const struct index_garbage *g;
+	char key[FSU_COMPONENT_MAX + 1];
+	const struct index_entry *e;
+	struct name name;
+
+	for (g = ix->garbage; g; g = g->hh.next) {
+		if (!g->seen || !name_parse(g->file_name, &name))
+			continue;
+		memcpy(key, g->file_name, name.key_len);
+		key[name.key_len] = '\0';
+		e = index_find(ix, key);
+		if (e && !e->seen)
+			return true;
+	}
+	return false;
+}
+
+/* Take over a listing: what it does not show has been cleaned away. */
+static int absorb(struct index *ix, const struct fsu_list *list)
+{
+	struct index_entry *e, *next;
+	struct index_garbage *g, *next_g;
+	int r;
+
+	for (e = ix->entries; e; e = e->hh.next)
+		e->seen = false;
+	for (g = ix->garbage; g; g = g->hh.next)
+		g->seen = false;
+	r = note_all(ix, list);
+	if (r == 0 && lower_one_remains(ix)) {
+		/*
+		 * What is the highest now was noted as garbage, and would be cleaned away: begin
+		 * anew (test_store.c).
+		 */
+		drop_all(ix);
+		r = note_all(ix, list);
 	}
 	if (r < 0)
 		return r;
