@@ -19,6 +19,8 @@ void layout_parent(const char *directory, char *ret_parent)
 	const char *slash = strrchr(directory, '/');
 	size_t len = slash ? (size_t)(slash - directory) : 0;
 
+	if (slash == directory)
+		len = 1; /* in the root of an absolute path */
 	memcpy(ret_parent, directory, len);
 	ret_parent[len] = '\0';
 }

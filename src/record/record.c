@@ -85,7 +85,7 @@ fsha_result record_encode(const struct record_place *place, const struct record_
 	return FSHA_OK;
 }
 
-static fsha_result corrupt(const struct record_place *place, const char *file_name, const char *why,
+fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
 			   fsha_error *reterr)
 {
 	return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
@@ -130,13 +130,22 @@ static fsha_result read_error(const struct record_place *place, const char *file
 	case -EINVAL:
 	case -ELOOP:
 	case -ENXIO:
-		return corrupt(place, file_name, "it is no regular file", reterr);
+		return record_corrupt(place, file_name, "it is no regular file", reterr);
 	case -EFBIG:
-		return corrupt(place, file_name, "it is larger than a record can be", reterr);
+		return record_corrupt(place, file_name, "it is larger than a record can be",
+				      reterr);
 	default:
 		return error_os(reterr, r, "read", "cannot read '%s/%s'", place->directory,
 				file_name);
 	}
+}
+
+fsha_result record_load(const struct record_place *place, const char *file_name, size_t size_max,
+			uint8_t **ret_data, size_t *ret_size, fsha_error *reterr)
+{
+	int r = fsu_file_read(place->fs, place->dir_fd, file_name, size_max, ret_data, ret_size);
+
+	return r < 0 ? read_error(place, file_name, r, reterr) : FSHA_OK;
 }
 
 fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
@@ -148,21 +157,21 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 	size_t len;
 	int r;
 
-	r = fsu_file_read(place->fs, place->dir_fd, file_name,
-			  fsu_record_bound(FSU_RECORD_KEY_MAX, size_max), &record.file, &len);
-	if (r < 0)
-		return read_error(place, file_name, r, reterr);
+	result = record_load(place, file_name, fsu_record_bound(FSU_RECORD_KEY_MAX, size_max),
+			     &record.file, &len, reterr);
+	if (result != FSHA_OK)
+		return result;
 
 	r = fsu_record_decode(record.file, len, &record.head, &why);
 	if (r < 0) {
-		result = corrupt(place, file_name, why, reterr);
+		result = record_corrupt(place, file_name, why, reterr);
 		goto fail;
 	}
 	why = mismatch(place, file_name, kind, &record.head);
 	if (!why && record.head.raw_len > size_max)
 		why = "its payload is too large";
 	if (why) {
-		result = corrupt(place, file_name, why, reterr);
+		result = record_corrupt(place, file_name, why, reterr);
 		goto fail;
 	}
 
@@ -175,10 +184,10 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 	}
 	r = fsu_record_inflate(place->fs, &record.head, record.data);
 	if (r < 0) {
-		result = r == -ENOMEM ?
-				 error_os(reterr, r, "inflate", "cannot read '%s/%s'",
-					  place->directory, file_name) :
-				 corrupt(place, file_name, "its payload does not inflate", reterr);
+		result = r == -ENOMEM ? error_os(reterr, r, "inflate", "cannot read '%s/%s'",
+						 place->directory, file_name) :
+					record_corrupt(place, file_name,
+						       "its payload does not inflate", reterr);
 		goto fail;
 	}
 	*ret_record = record;

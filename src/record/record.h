@@ -47,6 +47,14 @@ struct record {
  */
 fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
 			size_t size_max, struct record *ret_record, fsha_error *reterr);
+/*
+ * For values that are no envelopes: the bytes of such a file (fsu_release them), and the error for
+ * a damaged one. Results as those of record_read.
+ */
+fsha_result record_load(const struct record_place *place, const char *file_name, size_t size_max,
+			uint8_t **ret_data, size_t *ret_size, fsha_error *reterr);
+fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
+			   fsha_error *reterr);
 void record_done(const struct fsu *fs, struct record *record);
 
 #endif

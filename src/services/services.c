@@ -386,6 +386,8 @@ static struct open_store *share_store(struct fsha_services *s, const struct stor
 	for (o = s->stores; o; o = o->next)
 		if (o->store->kind == options->kind &&
 		    strcmp(o->store->directory, options->directory) == 0 &&
+		    strcmp(o->store->path, options->path ? options->path : options->directory) ==
+			    0 &&
 		    strcmp(o->store->election, options->election) == 0)
 			break;
 	if (o)

@@ -9,6 +9,7 @@
 #include "src/cluster/layout.h"
 #include "src/record/name.h"
 #include "src/result/error.h"
+#include "src/state/store.h"
 
 #define OWNER_SIZE_MAX (4 + FSU_COMPONENT_MAX)
 #define LIST_LIMIT_NS FSU_NS_PER_S
@@ -108,15 +109,16 @@ static fsha_result stage_owner(struct term *t, const char *staged, const char *d
 	return r < 0 ? term_stage_failed(t, directory, r, op, reterr) : FSHA_OK;
 }
 
-fsha_result owner_make_directory(struct term *t, const char *directory, fsha_error *reterr)
+fsha_result owner_make_directory(struct term *t, const char *directory, const char *path,
+				 fsha_error *reterr)
 {
 	const struct cluster *c = t->cluster;
-	char staged[TENURE_NAME_SIZE + 32], parent[NAME_SIZE];
+	char staged[TENURE_NAME_SIZE + 32], parent[STORE_PATH_SIZE];
 	fsha_result result;
 	int r;
 
-	assert(strlen(directory) < sizeof(parent));
-	layout_parent(directory, parent);
+	assert(strlen(path) < sizeof(parent));
+	layout_parent(path, parent);
 	if (!term_is_live(t))
 		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "mkdir",
 				 "cannot make '%s': this process does not lead '%s' any more",
@@ -132,7 +134,7 @@ fsha_result owner_make_directory(struct term *t, const char *directory, fsha_err
 		 * Onto a directory with an owner in it this fails: then it is there, and
 		 * open_directory checks whose.
 		 */
-		r = fsu_renameat(c->fs, t->election_fd, staged, c->fd, directory);
+		r = fsu_renameat(c->fs, t->election_fd, staged, c->fd, path);
 		if (r == 0 || r == -ENOTEMPTY || r == -EEXIST) {
 			int r2 = fsu_dir_sync(c->fs, c->fd, parent);
 

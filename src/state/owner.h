@@ -15,9 +15,10 @@
 fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
 			const char *election, fsha_error *reterr);
 /*
- * Make `directory` for the election of the term. FSHA_OK also when it is there by now: the caller
- * checks.
+ * Make `directory`, which lies at `path`, for the election of the term. FSHA_OK also when it is
+ * there by now: the caller checks.
  */
-fsha_result owner_make_directory(struct term *term, const char *directory, fsha_error *reterr);
+fsha_result owner_make_directory(struct term *term, const char *directory, const char *path,
+				 fsha_error *reterr);
 
 #endif

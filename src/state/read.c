@@ -50,11 +50,28 @@ fsha_result store_not_found(const struct store *s, const char *key, fsha_error *
 			 key);
 }
 
+enum name_form store_value_form(const struct store *s)
+{
+	return s->format ? s->format->form : NAME_VALUE;
+}
+
+static fsha_result read_value(const struct store *s, const struct record_place *place,
+			      enum name_form form, const char *file, struct record *ret_record,
+			      fsha_error *reterr)
+{
+	if (form != store_value_form(s))
+		return record_corrupt(place, file, "its name is not that of a value here", reterr);
+	if (s->format)
+		return s->format->read(place, file, ret_record, reterr);
+	return record_read(place, file, s->kind, FSHA_STATE_VALUE_MAX, ret_record, reterr);
+}
+
 fsha_result store_get(struct store *s, const char *key, struct record *ret_record,
 		      fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	fsha_result result = FSHA_E_TIMEOUT;
+	enum name_form form = NAME_VALUE;
 	char file[NAME_SIZE];
 	fsha_version version;
 	bool gone;
@@ -65,6 +82,8 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 		(void)pthread_mutex_lock(&s->mutex);
 		result = store_look_up(s, t, key, &version, &gone, reterr);
 		place = cluster_place(s->cluster, s->dir_fd, s->directory);
+		if (result == FSHA_OK && !gone)
+			form = index_find(&s->index, key)->form;
 		(void)pthread_mutex_unlock(&s->mutex);
 		if (result != FSHA_OK)
 			break;
@@ -72,9 +91,8 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 			result = FSHA_E_NOT_FOUND;
 			break;
 		}
-		name_format(key, &version, NAME_VALUE, file);
-		result = record_read(&place, file, s->kind, FSHA_STATE_VALUE_MAX, ret_record,
-				     reterr);
+		name_format(key, &version, form, file);
+		result = read_value(s, &place, form, file, ret_record, reterr);
 		if (result != FSHA_E_NOT_FOUND)
 			break;
 		/* A newer version is there, or somebody removed it by hand: look again. */

@@ -21,16 +21,20 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		s->cluster = c;
 		s->terms = *terms;
 		s->kind = options->kind;
+		s->format = options->format;
 		s->owned = options->owned;
 		s->removable = options->removable;
 		s->dir_fd = -1;
 		s->election = fsu_strdup(c->fs, options->election);
 		s->directory = fsu_strdup(c->fs, options->directory);
+		s->path = fsu_strdup(c->fs, options->path ? options->path : options->directory);
 	}
-	if (!s || !s->election || !s->directory || pthread_mutex_init(&s->mutex, NULL) != 0) {
+	if (!s || !s->election || !s->directory || !s->path ||
+	    pthread_mutex_init(&s->mutex, NULL) != 0) {
 		if (s) {
 			fsu_release(c->fs, s->election);
 			fsu_release(c->fs, s->directory);
+			fsu_release(c->fs, s->path);
 		}
 		fsu_release(c->fs, s);
 		return error_os(reterr, -ENOMEM, "alloc", "cannot open store '%s'",
@@ -51,13 +55,14 @@ void store_close(struct store *s)
 	(void)pthread_mutex_destroy(&s->mutex);
 	fsu_release(s->cluster->fs, s->election);
 	fsu_release(s->cluster->fs, s->directory);
+	fsu_release(s->cluster->fs, s->path);
 	fsu_release(s->cluster->fs, s);
 }
 
 fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 {
 	const struct cluster *c = s->cluster;
-	char parent[NAME_SIZE];
+	char parent[STORE_PATH_SIZE];
 	struct fsu_stamp stamp;
 	fsha_result result;
 	int fd;
@@ -65,15 +70,15 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 	if (s->dir_fd >= 0)
 		return FSHA_OK;
 	/* Look before an absence is believed: a negative lookup may be cached. */
-	layout_parent(s->directory, parent);
+	layout_parent(s->path, parent);
 	if (fsu_stamp_read(c->fs, c->fd, parent, &stamp) < 0)
 		return error_os(reterr, -EIO, "statx", "cannot look at '%s'", c->path);
-	fd = fsu_dir_open(c->fs, c->fd, s->directory);
+	fd = fsu_dir_open(c->fs, c->fd, s->path);
 	if (fd == -ENOENT)
 		return error_set(reterr, FSHA_E_NOT_FOUND, ENOENT, "open", "there is no '%s'",
-				 s->directory);
+				 s->path);
 	if (fd < 0)
-		return error_os(reterr, fd, "open", "cannot open '%s'", s->directory);
+		return error_os(reterr, fd, "open", "cannot open '%s'", s->path);
 	result = s->owned ? owner_check(c, fd, s->directory, s->election, reterr) : FSHA_OK;
 	if (result != FSHA_OK) {
 		(void)fsu_close(c->fs, fd); /* a directory */
@@ -145,7 +150,7 @@ static fsha_result check_directory(struct store *s, fsha_error *reterr)
 
 	if (s->dir_fd < 0)
 		return FSHA_OK;
-	r = fsu_stamp_read(c->fs, c->fd, s->directory, &named);
+	r = fsu_stamp_read(c->fs, c->fd, s->path, &named);
 	if (r == 0)
 		r = fsu_stamp_read(c->fs, s->dir_fd, "", &opened);
 	if (r == 0 && named.inode == opened.inode && named.device == opened.device)
@@ -177,7 +182,7 @@ fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const struct cluster *c = s->cluster;
-	char parent[NAME_SIZE];
+	char parent[STORE_PATH_SIZE];
 	struct fsu_lock lock;
 	fsha_result result;
 	int r = 0;
@@ -191,8 +196,8 @@ fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
 	(void)pthread_mutex_lock(&s->mutex);
 	result = term_enter(t, &lock, reterr);
 	if (result == FSHA_OK) {
-		layout_parent(s->directory, parent);
-		r = term_discard(t, c->fd, s->directory);
+		layout_parent(s->path, parent);
+		r = term_discard(t, c->fd, s->path);
 		if (r == 0)
 			r = fsu_dir_sync(c->fs, c->fd, parent);
 		if (r < 0)

@@ -27,13 +27,30 @@ struct term_source {
 	void *ctx;
 };
 
+/*
+ * How the values of a store look as files, where they are no envelopes. Tombstones are envelopes in
+ * every store, so whoever cleans needs to know nothing of it.
+ */
+struct store_format {
+	enum name_form form; /* of the values' names */
+	/* As in struct term_write. */
+	fsha_result (*stage)(void *ctx, const struct record_place *place,
+			     const struct record_content *content, int dirfd, const char *path,
+			     int *ret_errno, const char **ret_op, fsha_error *reterr);
+	/* As record_read, for a name of that form; in ret_record only data and size count. */
+	fsha_result (*read)(const struct record_place *place, const char *file_name,
+			    struct record *ret_record, fsha_error *reterr);
+};
+
 struct store {
 	const struct cluster *cluster;
 	struct term_source terms;
 	char *election;  /* encoded */
 	char *directory; /* below the cluster directory: "job_graphs", "state/<namespace>" */
+	char *path;      /* where that is: the same, or an absolute path elsewhere */
 	uint16_t kind;
-	bool owned;     /* made on the first write, with @owner in it */
+	const struct store_format *format; /* NULL: envelopes */
+	bool owned;                        /* made on the first write, with @owner in it */
 	bool removable; /* a leader may remove the directory: it is looked for by its path */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
@@ -44,10 +61,18 @@ struct store {
 		loaded; /* session of the term for which the index is known to be complete */
 };
 
+#define STORE_PATH_SIZE 4096
+
 struct store_options {
-	const char *directory;
+	const char *directory; /* as the records in it say, wherever it lies */
+	/*
+	 * NULL: there. Else an absolute path of less than STORE_PATH_SIZE bytes on the cluster's
+	 * filesystem. Only with owned: so a second cluster is kept out of it.
+	 */
+	const char *path;
 	const char *election; /* encoded */
 	uint16_t kind;
+	const struct store_format *format; /* NULL: envelopes */
 	bool owned;
 	bool removable; /* only with owned */
 };
@@ -76,6 +101,12 @@ fsha_result store_get(struct store *store, const char *key, struct record *ret_r
 /* Encoded keys, sorted: one allocation, ended by NULL. */
 fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
 		       fsha_error *reterr);
+/*
+ * The names in the directory that are no versioned names, sorted, as store_keys: what a person put
+ * there, or another program. Not those that begin with a dot (".nfs...").
+ */
+fsha_result store_strays(struct store *store, char ***ret_names, size_t *ret_count,
+			 fsha_error *reterr);
 fsha_result store_settle(struct store *store, const char *key, const fsha_version *version,
 			 fsha_error *reterr);
 void store_forget(struct store *store);
@@ -103,6 +134,8 @@ fsha_result store_load(struct store *store, struct term *term, fsha_error *reter
  */
 fsha_result store_look_up(struct store *store, struct term *term, const char *key,
 			  fsha_version *ret_version, bool *ret_gone, fsha_error *reterr);
+/* The form of the names of its values. */
+enum name_form store_value_form(const struct store *store);
 fsha_result store_not_found(const struct store *store, const char *key, fsha_error *reterr);
 
 #endif

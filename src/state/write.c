@@ -53,12 +53,12 @@ static fsha_result sync_found(struct store *s, const char *key, fsha_error *rete
 /* A namespace is there, with its name durable: once for each store object. */
 static fsha_result make_directory(struct store *s, struct term *t, fsha_error *reterr)
 {
-	char parent[NAME_SIZE];
+	char parent[STORE_PATH_SIZE];
 	fsha_result result = FSHA_OK;
 	int r;
 
 	if (s->dir_fd < 0) {
-		result = owner_make_directory(t, s->directory, reterr);
+		result = owner_make_directory(t, s->directory, s->path, reterr);
 		if (result == FSHA_OK)
 			result = store_open_directory(s, reterr);
 		if (result != FSHA_OK)
@@ -66,7 +66,7 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 	}
 	if (!s->owned || s->durable)
 		return FSHA_OK;
-	layout_parent(s->directory, parent);
+	layout_parent(s->path, parent);
 	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, parent);
 	if (r < 0)
 		return error_os(reterr, r, "fsync", "cannot make '%s' durable", s->directory);
@@ -83,7 +83,8 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 		.directory = s->directory,
 		.key = key,
 		.kind = s->kind,
-		.form = how == STORE_REMOVE ? NAME_TOMBSTONE : NAME_VALUE,
+		.form = how == STORE_REMOVE ? NAME_TOMBSTONE : store_value_form(s),
+		.stage = how != STORE_REMOVE && s->format ? s->format->stage : NULL,
 		.data = data,
 		.size = size,
 	};
@@ -187,7 +188,7 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 	result = store_look_up(s, NULL, key, &present, &gone, &why);
 	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
 		order = fsha_version_compare(&present, version);
-		write.form = gone && order == 0 ? NAME_TOMBSTONE : NAME_VALUE;
+		write.form = gone && order == 0 ? NAME_TOMBSTONE : store_value_form(s);
 		write.dir_fd = s->dir_fd;
 		if (order <= 0 && s->dir_fd >= 0 && t && t->epoch.number == version->epoch &&
 		    t->seat == version->seat)
