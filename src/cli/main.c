@@ -11,7 +11,7 @@ static const struct command {
 	int (*main)(int argc, char **argv, struct cli_options *options);
 } commands[] = {
 	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
-	{ "history", history_main }, { "job", job_main },
+	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
 };
 
 static const char help[] =
@@ -25,6 +25,8 @@ static const char help[] =
 	"  status [ELECTION]                                  who leads, who stands by, who lives\n"
 	"  watch ELECTION                                     a line for each change of leader\n"
 	"  history ELECTION                                   who led when, and how it ended\n"
+	"  metrics                                            how the cluster stands, for "
+	"Prometheus\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
 	"\n"
 	"Options:\n"

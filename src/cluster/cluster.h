@@ -14,6 +14,7 @@
 #include "fsutil/fsu_list.h"
 #include "fsutil/fsu_mount.h"
 #include "fsutil/fsu_uuid.h"
+#include "src/metrics/counters.h"
 #include "src/record/record.h"
 
 #define CLUSTER_FORMAT 1
@@ -30,7 +31,8 @@ struct cluster {
 	uint32_t format;
 	uint32_t lease_ms;
 	struct fsu_mount mount;
-	bool local; /* one kernel: no caches of other hosts, clocks comparable */
+	bool local;                /* one kernel: no caches of other hosts, clocks comparable */
+	struct counters *counters; /* of whoever opened it; NULL: nobody counts */
 };
 
 struct cluster_options {
@@ -54,6 +56,14 @@ static inline struct record_place cluster_place(const struct cluster *c, int dir
 static inline int64_t cluster_lease_ns(const struct cluster *c)
 {
 	return (int64_t)c->lease_ms * FSU_NS_PER_MS;
+}
+
+/* An operation that began at `begun_ns` has ended. */
+static inline void cluster_count(const struct cluster *c, fsha_operation operation,
+				 int64_t begun_ns, fsha_result result)
+{
+	if (c->counters)
+		counters_add(c->counters, operation, fsu_now_ns(c->fs) - begun_ns, result);
 }
 
 /* No epoch up to the floor is ever used again in this cluster. */

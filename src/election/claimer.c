@@ -96,12 +96,14 @@ static bool give_up(struct fsha_election *e, const struct term *term)
 static int64_t resign(struct fsha_election *e, struct term *term)
 {
 	struct fsha_services *s = e->services;
+	const int64_t begun_ns = fsu_now_ns(services_fs(s));
 	fsha_error error = FSHA_ERROR_INIT;
 	fsha_result result;
 
 	/* Held from here on, so that a confirmation comes before or finds the term over. */
 	(void)pthread_mutex_lock(&e->publishing);
 	result = claim_vacate(term, &error);
+	cluster_count(&s->cluster, FSHA_OPERATION_RESIGN, begun_ns, result);
 	if (result == FSHA_OK)
 		/* FENCED here only means that the successor is already at work. */
 		(void)leader_publish(term, LEADER_NONE, "", NULL, NULL, NULL);
@@ -225,6 +227,7 @@ static void granted(struct fsha_election *e, struct term *term, const char *form
 	services_lock(s);
 	assert(!e->term);
 	e->term = term;
+	e->grants++;
 	e->confirmed = false;
 	e->published = (fsha_version){ 0 };
 	e->published_ns = 0;
@@ -261,11 +264,13 @@ static int64_t claim(struct fsha_election *e, struct member *member, const struc
 		.from = *from,
 		.shared = s->options.flags & FSHA_SERVICES_SHARED_TERM,
 	};
+	const int64_t begun_ns = fsu_now_ns(services_fs(s));
 	fsha_error error = FSHA_ERROR_INIT;
 	struct term *term;
 	fsha_result result;
 
 	result = claim_run(&q, &term, &error);
+	cluster_count(&s->cluster, FSHA_OPERATION_CLAIM, begun_ns, result);
 	if (result == FSHA_OK) {
 		term->on_fenced = on_fenced;
 		term->on_fenced_ctx = s;

@@ -62,6 +62,7 @@ struct fsha_election {
 	bool has_error;
 	struct member *stands_as; /* the member that shows it; NULL: none */
 	uint64_t stands_number;
+	uint64_t grants; /* terms so far, for the metrics */
 };
 
 void election_unref(struct fsha_election *e);

@@ -58,6 +58,8 @@ fsha_result leader_publish(struct term *t, enum leader_state state, const char *
 		.kind = FSU_KIND_LEADER,
 		.data = payload,
 	};
+	const int64_t begun_ns = fsu_now_ns(t->cluster->fs);
+	fsha_result result;
 	ssize_t n;
 
 	assert(strlen(address) <= FSHA_ADDRESS_MAX);
@@ -65,8 +67,10 @@ fsha_result leader_publish(struct term *t, enum leader_state state, const char *
 	n = leader_encode(&leader, payload, sizeof(payload));
 	assert(n > 0);
 	write.size = (size_t)n;
-	return state == LEADER_NONE ? term_commit_last(t, &write, ret_version, reterr) :
-				      term_commit(t, &write, floor, ret_version, reterr);
+	result = state == LEADER_NONE ? term_commit_last(t, &write, ret_version, reterr) :
+					term_commit(t, &write, floor, ret_version, reterr);
+	cluster_count(t->cluster, FSHA_OPERATION_PUBLISH, begun_ns, result);
+	return result;
 }
 
 fsha_result leader_read_file(const struct cluster *c, const char *file_name,

@@ -253,6 +253,7 @@ static int64_t poll_once(struct fsha_services *s)
 	retriever_bury(s);
 	services_unlock(s);
 	others_ns = look_at_others(s, full);
+	cluster_count(&s->cluster, FSHA_OPERATION_POLL, now_ns, r < 0 ? FSHA_E_IO : FSHA_OK);
 	if (r == -EAGAIN)
 		return fsu_now_ns(services_fs(s)) + FSU_NS_PER_MS;
 	if (p->watch.next_ns < others_ns)

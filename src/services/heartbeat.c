@@ -108,8 +108,13 @@ static int64_t rejoin(struct fsha_services *s, struct member *old)
 static int64_t beat(struct fsha_services *s, struct member *member)
 {
 	int64_t start_ns = fsu_now_ns(services_fs(s));
+	enum member_beat_result result = member_beat(member);
 
-	switch (member_beat(member)) {
+	cluster_count(&s->cluster, FSHA_OPERATION_HEARTBEAT, start_ns,
+		      result == MEMBER_BEAT_OK     ? FSHA_OK :
+		      result == MEMBER_BEAT_FAILED ? FSHA_E_IO :
+						     FSHA_E_NOT_LEADER);
+	switch (result) {
 	case MEMBER_BEAT_OK:
 		return start_ns + lease_ns(s) / 5;
 	case MEMBER_BEAT_FAILED:

@@ -271,6 +271,7 @@ fsha_result services_open_with(const struct fsu *fs, const fsha_config *config,
 		fsu_release(fs, s);
 		return result;
 	}
+	s->cluster.counters = &s->counters;
 	*ret_services = s;
 	return FSHA_OK;
 }

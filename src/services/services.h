@@ -64,6 +64,7 @@ struct attached_term {
 
 struct fsha_services {
 	struct cluster cluster;
+	struct counters counters;
 	fsha_services_options options;
 	int64_t poll_ns;       /* 0: by the kind of filesystem */
 	_Atomic unsigned refs; /* the caller's and one for each thread */

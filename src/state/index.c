@@ -268,6 +268,11 @@ bool index_has_garbage_of(const struct index *ix, const char *key)
 	return false;
 }
 
+size_t index_live(const struct index *ix)
+{
+	return HASH_COUNT(ix->entries) - ix->gone_count;
+}
+
 static int compare_keys(const void *a, const void *b)
 {
 	const struct index_entry *const *x = a, *const *y = b;

@@ -68,6 +68,8 @@ int index_note(struct index *ix, const char *key, const fsha_version *version, e
 /* All entries, sorted by key, in fresh memory (fsu_release); those gone left out. */
 int index_sorted(const struct index *ix, const struct index_entry ***ret_entries,
 		 size_t *ret_count);
+/* How many keys have a value. */
+size_t index_live(const struct index *ix);
 /* Their files are gone: drop a tombstone's key, or a piece of garbage. */
 void index_drop_entry(struct index *ix, struct index_entry *entry);
 void index_drop_garbage(struct index *ix, struct index_garbage *garbage);

@@ -1,0 +1,111 @@
+/* fsha metrics: how the cluster stands, for Prometheus. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cli/cli_error.h"
+#include "src/cli/cli_output.h"
+#include "src/cli/commands.h"
+
+#define NS_PER_MS 1000000
+
+struct arguments {
+	struct cli_options *options;
+	const char *output;
+	int64_t observe_ns;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		return cli_options_init(state, a->options, "fsha metrics");
+	case 'o':
+		a->output = arg;
+		return 0;
+	case 'O':
+		return cli_options_seconds("--observe", arg, &a->observe_ns);
+	case ARGP_KEY_ARG:
+		return cli_options_error("metrics takes no argument: '%s'", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option own_options[] = {
+	{ "output", 'o', "FILE", 0,
+	  "write FILE, whole, instead of printing: for node_exporter's textfile collector", 0 },
+	{ "observe", 'O', "SECONDS", 0,
+	  "watch heartbeats for so long, so that stopped processes show (1.25 leases)", 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = own_options,
+	.parser = parse,
+	.doc = "How the cluster stands, in Prometheus' text format: leaders, epochs, members, "
+	       "stores, "
+	       "free space. What a process of its own did is in fsha_metrics_text(3).",
+	.children = cli_options_children,
+};
+
+/* Whoever collects the file sees the old one or the new one, never a part. */
+static fsha_result write_file(const char *path, const char *text, size_t size, fsha_error *reterr)
+{
+	char temporary[4096];
+	int n = snprintf(temporary, sizeof(temporary), "%s.%ld.tmp", path, (long)getpid());
+	FILE *file;
+	bool written;
+
+	if (n < 0 || (size_t)n >= sizeof(temporary))
+		return cli_error_set(reterr, FSHA_E_INVALID, 0, "'%.60s...' is too long", path);
+	file = fopen(temporary, "we");
+	if (!file)
+		return cli_error_set(reterr, FSHA_E_IO, errno, "cannot write '%s'", temporary);
+	written = fwrite(text, 1, size, file) == size;
+	if (fclose(file) != 0 || !written || rename(temporary, path) != 0) {
+		int why = errno;
+
+		(void)unlink(temporary); /* an old FILE stays as it is */
+		return cli_error_set(reterr, FSHA_E_IO, why, "cannot write '%s'", path);
+	}
+	return FSHA_OK;
+}
+
+static fsha_result show(const struct arguments *a, fsha_services *services, fsha_error *reterr)
+{
+	fsha_result result;
+	char *text;
+	size_t size;
+
+	result = fsha_metrics_cluster_text(services, (uint32_t)(a->observe_ns / NS_PER_MS), &text,
+					   &size, reterr);
+	if (result != FSHA_OK)
+		return result;
+	if (a->output)
+		result = write_file(a->output, text, size, reterr);
+	else
+		(void)fwrite(text, 1, size, stdout); /* cli_output_end tells when it failed */
+	fsha_free(text);
+	return result;
+}
+
+int metrics_main(int argc, char **argv, struct cli_options *options)
+{
+	struct arguments a = { .options = options };
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_services *services;
+	fsha_result result;
+
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &a) != 0)
+		return CLI_EXIT_USAGE;
+	if (cli_options_open(options, FSHA_SERVICES_NO_CREATE, &services, &error) != FSHA_OK)
+		return cli_error_print(&error, options->json);
+	result = show(&a, services, &error);
+	(void)fsha_services_close(services, NULL); /* it only read */
+	return result == FSHA_OK ? cli_output_end() : cli_error_print(&error, options->json);
+}
