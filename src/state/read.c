@@ -27,6 +27,7 @@ fsha_result store_exists(struct store *s, const char *key, fsha_version *ret_ver
 			 fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
+	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
 	fsha_version version;
 	fsha_result result;
 	bool gone;
@@ -35,6 +36,8 @@ fsha_result store_exists(struct store *s, const char *key, fsha_version *ret_ver
 	result = store_look_up(s, t, key, &version, &gone, reterr);
 	(void)pthread_mutex_unlock(&s->mutex);
 	term_unref(t);
+	cluster_count(s->cluster, FSHA_OPERATION_EXISTS, begun_ns,
+		      result == FSHA_E_NOT_FOUND ? FSHA_OK : result);
 	if (result == FSHA_E_NOT_FOUND || (result == FSHA_OK && gone)) {
 		*ret_version = (fsha_version){ 0 };
 		return FSHA_OK;
@@ -70,6 +73,7 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 		      fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
+	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
 	fsha_result result = FSHA_E_TIMEOUT;
 	enum name_form form = NAME_VALUE;
 	char file[NAME_SIZE];
@@ -101,6 +105,7 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 				   "'%s/%s' changes faster than it can be read", s->directory, key);
 	}
 	term_unref(t);
+	cluster_count(s->cluster, FSHA_OPERATION_GET, begun_ns, result);
 	if (result == FSHA_E_NOT_FOUND)
 		return store_not_found(s, key, reterr);
 	if (result == FSHA_OK && ret_version)
@@ -112,6 +117,7 @@ fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsh
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const struct fsu *fs = s->cluster->fs;
+	const int64_t begun_ns = fsu_now_ns(fs);
 	const struct index_entry **entries = NULL;
 	size_t count = 0, bytes = 0;
 	char **keys = NULL, *text;
@@ -138,6 +144,8 @@ fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsh
 	(void)pthread_mutex_unlock(&s->mutex);
 	fsu_release(fs, entries);
 	term_unref(t);
+	cluster_count(s->cluster, FSHA_OPERATION_LIST, begun_ns,
+		      result == FSHA_E_NOT_FOUND ? FSHA_OK : result);
 	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
 		return result;
 	if (!keys)

@@ -50,8 +50,13 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	index_done(&s->index);
-	if (s->dir_fd >= 0)
-		(void)fsu_close(s->cluster->fs, s->dir_fd); /* a directory */
+	while (s->directories) {
+		struct store_directory *d = s->directories;
+
+		s->directories = d->former;
+		(void)fsu_close(s->cluster->fs, d->fd); /* a directory */
+		fsu_release(s->cluster->fs, d);
+	}
 	(void)pthread_mutex_destroy(&s->mutex);
 	fsu_release(s->cluster->fs, s->election);
 	fsu_release(s->cluster->fs, s->directory);
@@ -63,6 +68,7 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 {
 	const struct cluster *c = s->cluster;
 	char parent[STORE_PATH_SIZE];
+	struct store_directory *d;
 	struct fsu_stamp stamp;
 	fsha_result result;
 	int fd;
@@ -80,10 +86,15 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open '%s'", s->path);
 	result = s->owned ? owner_check(c, fd, s->directory, s->election, reterr) : FSHA_OK;
+	d = result == FSHA_OK ? fsu_alloc(c->fs, sizeof(*d)) : NULL;
+	if (result == FSHA_OK && !d)
+		result = error_os(reterr, -ENOMEM, "alloc", "cannot open '%s'", s->directory);
 	if (result != FSHA_OK) {
 		(void)fsu_close(c->fs, fd); /* a directory */
 		return result;
 	}
+	*d = (struct store_directory){ s->directories, fd };
+	s->directories = d;
 	s->dir_fd = fd;
 	s->index.dir_fd = fd;
 	return FSHA_OK;
@@ -131,10 +142,8 @@ static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 	return result;
 }
 
-static void close_directory(struct store *s)
+static void leave_directory(struct store *s)
 {
-	if (s->dir_fd >= 0)
-		(void)fsu_close(s->cluster->fs, s->dir_fd); /* a directory */
 	s->dir_fd = -1;
 	s->durable = false;
 	index_done(&s->index);
@@ -157,7 +166,7 @@ static fsha_result check_directory(struct store *s, fsha_error *reterr)
 		return FSHA_OK;
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -ENOTDIR)
 		return error_os(reterr, r, "statx", "cannot look at '%s'", s->directory);
-	close_directory(s);
+	leave_directory(s);
 	return FSHA_OK;
 }
 
@@ -202,7 +211,7 @@ fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
 			r = fsu_dir_sync(c->fs, c->fd, parent);
 		if (r < 0)
 			result = term_stage_failed(t, s->directory, r, "rename", reterr);
-		close_directory(s);
+		leave_directory(s);
 		term_exit(t, &lock);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);

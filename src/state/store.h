@@ -42,6 +42,11 @@ struct store_format {
 			    struct record *ret_record, fsha_error *reterr);
 };
 
+struct store_directory {
+	struct store_directory *former;
+	int fd;
+};
+
 struct store {
 	const struct cluster *cluster;
 	struct term_source terms;
@@ -54,7 +59,12 @@ struct store {
 	bool removable; /* a leader may remove the directory: it is looked for by its path */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
-	int dir_fd;   /* -1: not there yet */
+	int dir_fd; /* -1: not there yet */
+	/*
+	 * What dir_fd was before, and is now: a reader or the janitor may be in one without the
+	 * mutex, so they are closed with the store only.
+	 */
+	struct store_directory *directories;
 	bool durable; /* its own name in state/ is, as far as it is owned */
 	struct index index;
 	struct fsu_uuid

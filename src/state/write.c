@@ -118,9 +118,9 @@ static fsha_result write_locked(struct store *s, struct term *t, enum store_writ
 	return result;
 }
 
-fsha_result store_write(struct store *s, enum store_write how, const char *key,
-			const fsha_version *expected, const void *data, size_t size,
-			fsha_version *ret_version, fsha_error *reterr)
+static fsha_result write_as_leader(struct store *s, enum store_write how, const char *key,
+				   const fsha_version *expected, const void *data, size_t size,
+				   fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	struct fsu_lock lock;
@@ -144,6 +144,20 @@ fsha_result store_write(struct store *s, enum store_write how, const char *key,
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
 	term_unref(t);
+	return result;
+}
+
+fsha_result store_write(struct store *s, enum store_write how, const char *key,
+			const fsha_version *expected, const void *data, size_t size,
+			fsha_version *ret_version, fsha_error *reterr)
+{
+	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
+	fsha_result result;
+
+	result = write_as_leader(s, how, key, expected, data, size, ret_version, reterr);
+	cluster_count(s->cluster,
+		      how == STORE_REMOVE ? FSHA_OPERATION_REMOVE : FSHA_OPERATION_WRITE, begun_ns,
+		      result);
 	return result;
 }
 
