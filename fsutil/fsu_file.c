@@ -86,7 +86,7 @@ int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void
 }
 
 /* Open for reading without waiting for the other end of a FIFO, and without following a link. */
-static int open_regular(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size)
+int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size)
 {
 	int flags = O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	struct statx st;
@@ -171,7 +171,7 @@ int fsu_file_read(const struct fsu *fs, int dirfd, const char *path, size_t max,
 	int fd, r;
 
 	assert(max < SIZE_MAX);
-	fd = open_regular(fs, dirfd, path, &size);
+	fd = fsu_file_open(fs, dirfd, path, &size);
 	if (fd < 0)
 		return fd;
 	r = size > max ? -EFBIG : read_all(fs, fd, size, max, ret_data, ret_len);

@@ -27,6 +27,8 @@ int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void
  */
 int fsu_file_read(const struct fsu *fs, int dirfd, const char *path, size_t max, uint8_t **ret_data,
 		  size_t *ret_len);
+/* Open a regular file for reading, as fsu_file_read does. *ret_size is its size. */
+int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size);
 /* fsync of a directory by path ("" for dirfd itself). */
 int fsu_dir_sync(const struct fsu *fs, int dirfd, const char *path);
 /* Open a directory for reading and as a base of paths. O_NOFOLLOW. */

@@ -21,6 +21,8 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "fsutil/fsu_stream.h"
+
 static const char magic[8] = { 'F', 'S', 'H', 'A', 'R', 'E', 'C', '\n' };
 
 #define RECORD_MAX (FSU_RECORD_HEAD + FSU_RECORD_KEY_MAX + FSU_RECORD_RAW_MAX + FSU_RECORD_TAIL)
@@ -159,6 +161,20 @@ static void put_head(struct fsu_writer *w, const struct fsu_record *record)
 	assert(w->len == FSU_RECORD_HEAD);
 }
 
+void fsu_record_put_head(const struct fsu_record *record, uint32_t flags, uint8_t *buf)
+{
+	struct fsu_record out = *record;
+	struct fsu_writer w = { .buf = buf, .size = FSU_RECORD_HEAD };
+
+	assert(out.key_len > 0);
+	assert(out.key_len <= FSU_RECORD_KEY_MAX);
+	out.flags = flags;
+	out.raw_len = 0;
+	out.stored_len = 0;
+	put_head(&w, &out);
+	memcpy(buf + FSU_RECORD_HEAD, out.key, out.key_len);
+}
+
 static void put_checksum(struct fsu_writer *w)
 {
 	XXH128_hash_t hash = XXH3_128bits(w->buf, w->len);
@@ -238,6 +254,16 @@ static uint32_t get_head(const uint8_t *buf, struct fsu_record *record)
 	return reserved;
 }
 
+bool fsu_record_has_magic(const uint8_t *buf, size_t len)
+{
+	return len >= sizeof(magic) && memcmp(buf, magic, sizeof(magic)) == 0;
+}
+
+static unsigned format_of(const uint8_t *buf)
+{
+	return buf[8] | buf[9] << 8;
+}
+
 /*
  * From the outside in: nothing is looked at before the sizes say that it is there, and what kind of
  * file it is comes before whether it is damaged, so that a foreign file and one of a newer version
@@ -249,15 +275,17 @@ static const char *decode(const uint8_t *buf, size_t len, struct fsu_record *rec
 
 	if (len == 0)
 		return "empty";
-	if (len > RECORD_MAX)
-		return "larger than a record can be";
-	if (len < sizeof(magic) || memcmp(buf, magic, sizeof(magic)) != 0)
+	if (!fsu_record_has_magic(buf, len))
 		return "not a record of fsha";
 	if (len < fsu_record_bound(1, 0))
 		return "cut off";
-	if ((buf[8] | buf[9] << 8) != FSU_RECORD_FORMAT)
+	if (format_of(buf) != FSU_RECORD_FORMAT)
 		return "of a format that this version does not know";
 	reserved = get_head(buf, record);
+	if (record->flags & FSU_RECORD_STREAMED)
+		return fsu_stream_decode(buf, len, record);
+	if (len > RECORD_MAX)
+		return "larger than a record can be";
 	if (record->key_len > FSU_RECORD_KEY_MAX || record->raw_len > FSU_RECORD_RAW_MAX ||
 	    record->stored_len > FSU_RECORD_RAW_MAX)
 		return "a length in it is too large";
@@ -267,7 +295,26 @@ static const char *decode(const uint8_t *buf, size_t len, struct fsu_record *rec
 		return "its checksum does not fit";
 	if (reserved != 0)
 		return "reserved bytes are not zero";
+	record->key = (const char *)buf + FSU_RECORD_HEAD;
+	record->payload = buf + FSU_RECORD_HEAD + record->key_len;
 	return disagreement(record);
+}
+
+const char *fsu_record_get_head(const uint8_t *buf, struct fsu_record *record)
+{
+	uint32_t reserved = get_head(buf, record);
+
+	if (format_of(buf) != FSU_RECORD_FORMAT)
+		return "of a format that this version does not know";
+	if (record->key_len > FSU_RECORD_KEY_MAX) {
+		record->key_len = 0;
+		return "a length in it is too large";
+	}
+	if (reserved != 0)
+		return "reserved bytes are not zero";
+	if (record->kind == 0 || record->kind > FSU_KIND_MAX)
+		return "no such kind";
+	return record->key_len == 0 ? "no key" : NULL;
 }
 
 int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_record,
@@ -281,8 +328,6 @@ int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_rec
 			*ret_why = why;
 		return -EBADMSG;
 	}
-	record.key = (const char *)buf + FSU_RECORD_HEAD;
-	record.payload = buf + FSU_RECORD_HEAD + record.key_len;
 	*ret_record = record;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef FSU_RECORD_H
 #define FSU_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,8 @@ enum fsu_record_kind {
 #define FSU_RECORD_TOMBSTONE 2u /* the key is removed; no payload */
 #define FSU_RECORD_MARKED 4u    /* its removal has begun; the payload is the value as it was */
 #define FSU_RECORD_FLAGS 7u
+/* Not an envelope around its payload but a stream (fsutil/fsu_stream.h); alone. */
+#define FSU_RECORD_STREAMED 8u
 
 /*
  * A record in memory. `key` and `payload` point into the caller's memory (encode) or into the
@@ -80,6 +83,14 @@ ssize_t fsu_record_encode(const struct fsu *fs, const struct fsu_record *record,
  */
 int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_record,
 		      const char **ret_why);
+/*
+ * The parts of fsu_record_encode and _decode that streams share. put_head writes head and key to
+ * `buf`, with these flags and no lengths. get_head reads a head and returns NULL, or what in it
+ * cannot be, whatever the flags; key and payload are left alone.
+ */
+void fsu_record_put_head(const struct fsu_record *record, uint32_t flags, uint8_t *buf);
+const char *fsu_record_get_head(const uint8_t *buf, struct fsu_record *ret_record);
+bool fsu_record_has_magic(const uint8_t *buf, size_t len);
 /*
  * The raw payload into `raw` of raw_len bytes. -EBADMSG when it does not inflate to exactly that;
  * -ENOMEM.

@@ -265,7 +265,7 @@ static void what_encode_would_not_write_is_refused_although_it_is_sealed(void **
 	check_resealed(&plain, 8, 2, 2, "of a format that this version does not know");
 	check_resealed(&plain, 10, 2, 0, "no such kind");
 	check_resealed(&plain, 10, 2, FSU_KIND_MAX + 1, "no such kind");
-	check_resealed(&plain, 12, 4, 8, "unknown flags");
+	check_resealed(&plain, 12, 4, 16, "unknown flags");
 	check_resealed(&plain, 12, 4, FSU_RECORD_TOMBSTONE, "a removal with a payload");
 	check_resealed(&tombstone, 12, 4, FSU_RECORD_TOMBSTONE | FSU_RECORD_DEFLATED,
 		       "a removal with a payload");

@@ -76,7 +76,7 @@ bool term_is_live(struct term *t)
 	return false;
 }
 
-static fsha_result not_live(struct term *t, fsha_error *reterr)
+fsha_result term_not_live(struct term *t, fsha_error *reterr)
 {
 	if (atomic_load(&t->end) == TERM_FENCED)
 		return error_set(reterr, FSHA_E_FENCED, 0, "commit",
@@ -271,8 +271,8 @@ static fsha_result stage(struct term *t, const struct term_write *w,
 	return r < 0 ? term_stage_failed(t, w->key, r, op, reterr) : result;
 }
 
-/* Stage, rename, make durable. The caller has made sure that the term may write. */
-static fsha_result write_version(struct term *t, const struct term_write *w,
+/* Choose the next version and write it into the tenure. */
+static fsha_result stage_version(struct term *t, const struct term_write *w,
 				 const fsha_version *floor, fsha_version *ret_version,
 				 fsha_error *reterr)
 {
@@ -286,27 +286,49 @@ static fsha_result write_version(struct term *t, const struct term_write *w,
 		.payload = w->data,
 		.size = w->size,
 	};
-	char staged[STAGED_SIZE], target[NAME_SIZE];
-	struct fsu_publication publish;
-	struct fsu_published outcome;
+	char staged[STAGED_SIZE];
 	fsha_result result;
 
 	content.version.sequence = next_sequence(t, floor);
 	if (!FSHA_INVARIANT(content.version.sequence < SEQUENCE_MAX)) {
 		term_over(t, TERM_BROKEN);
-		return not_live(t, reterr);
+		return term_not_live(t, reterr);
 	}
-	name_format(w->key, &content.version, w->form, target);
 	staged_path(t, &content.version, staged);
 	result = stage(t, w, &place, &content, staged, reterr);
-	if (result != FSHA_OK)
-		return result;
-
-	if (ret_version)
+	if (result == FSHA_OK)
 		*ret_version = content.version;
+	return result;
+}
+
+/* Rename what was staged, make that durable. */
+static fsha_result publish_version(struct term *t, const struct term_write *w,
+				   const fsha_version *version, fsha_error *reterr)
+{
+	char staged[STAGED_SIZE], target[NAME_SIZE];
+	struct fsu_publication publish;
+	struct fsu_published outcome;
+
+	name_format(w->key, version, w->form, target);
+	staged_path(t, version, staged);
 	publish = publication(t, w, staged, target);
 	fsu_publish(t->cluster->fs, &publish, &outcome);
-	return published(t, w, content.version.sequence, &outcome, reterr);
+	return published(t, w, version->sequence, &outcome, reterr);
+}
+
+/* The caller has made sure that the term may write. */
+static fsha_result write_version(struct term *t, const struct term_write *w,
+				 const fsha_version *floor, fsha_version *ret_version,
+				 fsha_error *reterr)
+{
+	fsha_version version;
+	fsha_result result = stage_version(t, w, floor, &version, reterr);
+
+	if (result != FSHA_OK)
+		return result;
+	if (ret_version)
+		*ret_version = version;
+	return publish_version(t, w, &version, reterr);
 }
 
 /*
@@ -331,17 +353,58 @@ static fsha_result newer_version(struct term *t, const struct term_write *w,
 			"file away by hand",
 			w->directory, w->key, fsha_version_format(newer, text));
 	term_over(t, TERM_FENCED);
-	return not_live(t, reterr);
+	return term_not_live(t, reterr);
 }
 
 fsha_result term_commit(struct term *t, const struct term_write *w, const fsha_version *floor,
 			fsha_version *ret_version, fsha_error *reterr)
 {
 	if (!term_is_live(t))
-		return not_live(t, reterr);
+		return term_not_live(t, reterr);
 	if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number))
 		return newer_version(t, w, floor, reterr);
 	return write_version(t, w, floor, ret_version, reterr);
+}
+
+fsha_result term_stage(struct term *t, const struct term_write *w, const fsha_version *floor,
+		       fsha_version *ret_version, fsha_error *reterr)
+{
+	if (!term_is_live(t))
+		return term_not_live(t, reterr);
+	if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number))
+		return newer_version(t, w, floor, reterr);
+	return stage_version(t, w, floor, ret_version, reterr);
+}
+
+void term_unstage(struct term *t, const fsha_version *version)
+{
+	char staged[STAGED_SIZE];
+
+	staged_path(t, version, staged);
+	/* What stays is cleared away with the tenure. */
+	(void)fsu_unlinkat(t->cluster->fs, t->election_fd, staged, 0);
+}
+
+fsha_result term_publish(struct term *t, const struct term_write *w, const fsha_version *version,
+			 const fsha_version *floor, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+
+	/* It took long to get here: all that was asked before the staging is asked again. */
+	if (!term_is_live(t))
+		result = term_not_live(t, reterr);
+	else if (!FSHA_INVARIANT(!floor || floor->epoch <= t->epoch.number))
+		result = newer_version(t, w, floor, reterr);
+	else if (floor && fsha_version_compare(version, floor) <= 0)
+		result = error_set(reterr, FSHA_E_VERSION, 0, "commit",
+				   "'%s/%s' was written or removed by another call while its new "
+				   "value was taken in: nothing was done, try again",
+				   w->directory, w->key);
+	if (result != FSHA_OK) {
+		term_unstage(t, version);
+		return result;
+	}
+	return publish_version(t, w, version, reterr);
 }
 
 fsha_result term_commit_last(struct term *t, const struct term_write *w, fsha_version *ret_version,
@@ -349,7 +412,7 @@ fsha_result term_commit_last(struct term *t, const struct term_write *w, fsha_ve
 {
 	/* It may have run out before it could be resigned. */
 	if (atomic_load(&t->end) != TERM_RESIGNED)
-		return not_live(t, reterr);
+		return term_not_live(t, reterr);
 	return write_version(t, w, NULL, ret_version, reterr);
 }
 

@@ -69,6 +69,8 @@ void term_unref(struct term *term);
 
 /* Leads now, by the clock itself. */
 bool term_is_live(struct term *term);
+/* The result of whoever finds that it is not: NOT_LEADER, or FENCED. */
+fsha_result term_not_live(struct term *term, fsha_error *reterr);
 /* The first reason wins. */
 void term_over(struct term *term, enum term_end why);
 
@@ -111,6 +113,19 @@ struct term_write {
  */
 fsha_result term_commit(struct term *term, const struct term_write *write,
 			const fsha_version *floor, fsha_version *ret_version, fsha_error *reterr);
+/*
+ * term_commit in two halves, for what takes long to stage: nothing need be locked during the first.
+ * The second asks again whether the term lives, and takes the present version as `floor`; VERSION:
+ * it has overtaken the one that was staged. What was staged is published or cleared away, unless
+ * the result is INDOUBT.
+ */
+fsha_result term_stage(struct term *term, const struct term_write *write, const fsha_version *floor,
+		       fsha_version *ret_version, fsha_error *reterr);
+fsha_result term_publish(struct term *term, const struct term_write *write,
+			 const fsha_version *version, const fsha_version *floor,
+			 fsha_error *reterr);
+/* Instead of term_publish. */
+void term_unstage(struct term *term, const fsha_version *version);
 /*
  * As term_commit, for a term that was just resigned: its last word, "no leader". FENCED: the
  * successor is at work already.

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "fsutil/fsu_file.h"
+#include "fsutil/fsu_stream.h"
 #include "src/record/name.h"
+#include "src/record/stream.h"
 #include "src/result/error.h"
 
 /*
@@ -35,11 +37,10 @@ static uint32_t flags_of(enum name_form form)
 	}
 }
 
-fsha_result record_encode(const struct record_place *place, const struct record_content *content,
-			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr)
+fsha_result record_make_head(const struct record_place *place, const struct record_content *content,
+			     char *key, struct fsu_record *ret_head, fsha_error *reterr)
 {
-	char key[FSU_RECORD_KEY_MAX + 1];
-	struct fsu_record record = {
+	struct fsu_record head = {
 		.kind = content->kind,
 		.flags = flags_of(content->form),
 		.epoch = content->version.epoch,
@@ -49,25 +50,39 @@ fsha_result record_encode(const struct record_place *place, const struct record_
 		.cluster = *place->cluster,
 		.wall_ns = fsu_wall_ns(place->fs),
 		.key = key,
-		.payload = content->payload,
-		.raw_len = content->size,
-		.stored_len = content->size,
 	};
-	uint8_t *buf;
-	ssize_t n;
 	int r;
 
 	assert(content->key[0]);
-	assert(content->form != NAME_TOMBSTONE || content->size == 0);
 	r = full_key(place, content->key, strlen(content->key), key);
 	if (r < 0)
 		return error_set(reterr, FSHA_E_INVALID, 0, "encode", "name '%s/%s' is too long",
 				 place->directory, content->key);
-	record.key_len = (size_t)r;
+	head.key_len = (size_t)r;
 
-	r = fsu_uuid_make(place->fs, &record.write_id);
+	r = fsu_uuid_make(place->fs, &head.write_id);
 	if (r < 0)
 		return error_os(reterr, r, "random", "cannot make a write id");
+	*ret_head = head;
+	return FSHA_OK;
+}
+
+fsha_result record_encode(const struct record_place *place, const struct record_content *content,
+			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr)
+{
+	char key[FSU_RECORD_KEY_MAX + 1];
+	struct fsu_record record;
+	fsha_result result;
+	uint8_t *buf;
+	ssize_t n;
+
+	assert(content->form != NAME_TOMBSTONE || content->size == 0);
+	result = record_make_head(place, content, key, &record, reterr);
+	if (result != FSHA_OK)
+		return result;
+	record.payload = content->payload;
+	record.raw_len = content->size;
+	record.stored_len = content->size;
 
 	buf = fsu_alloc(place->fs, fsu_record_bound(record.key_len, record.raw_len));
 	if (!buf)
@@ -94,8 +109,13 @@ fsha_result record_corrupt(const struct record_place *place, const char *file_na
 			 place->directory, file_name, why);
 }
 
-/* What the name says and what the envelope says must agree. Returns NULL, or what does not. */
-static const char *mismatch(const struct record_place *place, const char *file_name, uint16_t kind,
+/* Values of the user's that may be of any size. */
+static bool may_stream(uint16_t kind)
+{
+	return kind == FSU_KIND_STATE || kind == FSU_KIND_BLOB;
+}
+
+const char *record_mismatch(const struct record_place *place, const char *file_name, uint16_t kind,
 			    const struct fsu_record *head)
 {
 	char key[FSU_RECORD_KEY_MAX + 1];
@@ -111,6 +131,8 @@ static const char *mismatch(const struct record_place *place, const char *file_n
 		return "it belongs to another cluster";
 	if (head->kind != kind)
 		return "it is a record of another kind";
+	if ((head->flags & FSU_RECORD_STREAMED) && !may_stream(kind))
+		return "it is a stream where none is written";
 	if (head->epoch != name.version.epoch || head->sequence != name.version.sequence ||
 	    head->seat != name.version.seat)
 		return "it has another version than its name";
@@ -119,7 +141,7 @@ static const char *mismatch(const struct record_place *place, const char *file_n
 	return NULL;
 }
 
-static fsha_result read_error(const struct record_place *place, const char *file_name, int r,
+fsha_result record_read_error(const struct record_place *place, const char *file_name, int r,
 			      fsha_error *reterr)
 {
 	switch (r) {
@@ -145,7 +167,33 @@ fsha_result record_load(const struct record_place *place, const char *file_name,
 {
 	int r = fsu_file_read(place->fs, place->dir_fd, file_name, size_max, ret_data, ret_size);
 
-	return r < 0 ? read_error(place, file_name, r, reterr) : FSHA_OK;
+	return r < 0 ? record_read_error(place, file_name, r, reterr) : FSHA_OK;
+}
+
+/* Around a payload of that size a stream is larger than an envelope. */
+static size_t file_size_max(uint16_t kind, size_t size_max)
+{
+	return may_stream(kind) ? FSU_STREAM_HEAD + size_max + FSU_STREAM_TAIL :
+				  fsu_record_bound(FSU_RECORD_KEY_MAX, size_max);
+}
+
+static fsha_result too_large(const struct record_place *place, const char *file_name, uint16_t kind,
+			     size_t size_max, fsha_error *reterr)
+{
+	struct record_stream *stream;
+	fsha_result result = record_stream_open(place, file_name, kind, &stream, reterr);
+	uint64_t size;
+
+	if (result == FSHA_E_UNSUPPORTED) /* no stream */
+		return record_read_error(place, file_name, -EFBIG, reterr);
+	if (result != FSHA_OK)
+		return result;
+	size = record_stream_size(stream);
+	record_stream_close(stream);
+	return error_set(reterr, FSHA_E_INVALID, 0, "read",
+			 "'%s/%s' has %llu bytes, more than the %zu that are read into memory: "
+			 "read it as a stream, as fsha_state_store_get_fd does",
+			 place->directory, file_name, (unsigned long long)size, size_max);
 }
 
 fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
@@ -157,17 +205,19 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 	size_t len;
 	int r;
 
-	result = record_load(place, file_name, fsu_record_bound(FSU_RECORD_KEY_MAX, size_max),
-			     &record.file, &len, reterr);
-	if (result != FSHA_OK)
-		return result;
+	r = fsu_file_read(place->fs, place->dir_fd, file_name, file_size_max(kind, size_max),
+			  &record.file, &len);
+	if (r == -EFBIG && may_stream(kind))
+		return too_large(place, file_name, kind, size_max, reterr);
+	if (r < 0)
+		return record_read_error(place, file_name, r, reterr);
 
 	r = fsu_record_decode(record.file, len, &record.head, &why);
 	if (r < 0) {
 		result = record_corrupt(place, file_name, why, reterr);
 		goto fail;
 	}
-	why = mismatch(place, file_name, kind, &record.head);
+	why = record_mismatch(place, file_name, kind, &record.head);
 	if (!why && record.head.raw_len > size_max)
 		why = "its payload is too large";
 	if (why) {

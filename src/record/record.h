@@ -34,6 +34,13 @@ struct record_content {
 fsha_result record_encode(const struct record_place *place, const struct record_content *content,
 			  uint8_t **ret_buf, size_t *ret_len, fsha_error *reterr);
 
+/*
+ * The envelope head for `content`, of which the payload is left alone; `key` is its memory, of
+ * FSU_RECORD_KEY_MAX + 1 bytes.
+ */
+fsha_result record_make_head(const struct record_place *place, const struct record_content *content,
+			     char *key, struct fsu_record *ret_head, fsha_error *reterr);
+
 /* A record read and verified. */
 struct record {
 	struct fsu_record head; /* key and payload point into `file` */
@@ -43,7 +50,8 @@ struct record {
 };
 /*
  * Read `file_name`, which parses as a versioned name. FSHA_E_NOT_FOUND when it is gone (look
- * again); FSHA_E_CORRUPT with the file's path and the reason; FSHA_E_IO, _NOMEM.
+ * again); FSHA_E_CORRUPT with the file's path and the reason; FSHA_E_INVALID: it is a stream of
+ * more than `size_max` bytes, not to be read whole; FSHA_E_IO, _NOMEM.
  */
 fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
 			size_t size_max, struct record *ret_record, fsha_error *reterr);
@@ -56,5 +64,14 @@ fsha_result record_load(const struct record_place *place, const char *file_name,
 fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
 			   fsha_error *reterr);
 void record_done(const struct fsu *fs, struct record *record);
+
+/* What name and head of a record must agree on. NULL, or what they do not. */
+const char *record_mismatch(const struct record_place *place, const char *file_name, uint16_t kind,
+			    const struct fsu_record *head);
+/* The error of a damaged record, and of one that could not be opened or read with -errno `r`. */
+fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
+			   fsha_error *reterr);
+fsha_result record_read_error(const struct record_place *place, const char *file_name, int r,
+			      fsha_error *reterr);
 
 #endif

@@ -69,34 +69,39 @@ static fsha_result read_value(const struct store *s, const struct record_place *
 	return record_read(place, file, s->kind, FSHA_STATE_VALUE_MAX, ret_record, reterr);
 }
 
-fsha_result store_get(struct store *s, const char *key, struct record *ret_record,
-		      fsha_version *ret_version, fsha_error *reterr)
+static fsha_result find(struct store *s, struct term *t, const char *key,
+			struct store_found *ret_found, fsha_error *reterr)
+{
+	fsha_result result;
+	bool gone;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	result = store_look_up(s, t, key, &ret_found->version, &gone, reterr);
+	if (result == FSHA_OK && gone)
+		result = FSHA_E_NOT_FOUND;
+	if (result == FSHA_OK) {
+		ret_found->form = index_find(&s->index, key)->form;
+		ret_found->place = cluster_place(s->cluster, s->dir_fd, s->directory);
+	}
+	(void)pthread_mutex_unlock(&s->mutex);
+	if (result == FSHA_OK)
+		name_format(key, &ret_found->version, ret_found->form, ret_found->file);
+	return result;
+}
+
+fsha_result store_read(struct store *s, const char *key, store_read_function *take, void *ctx,
+		       fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
 	fsha_result result = FSHA_E_TIMEOUT;
-	enum name_form form = NAME_VALUE;
-	char file[NAME_SIZE];
-	fsha_version version;
-	bool gone;
+	struct store_found found;
 
 	for (int i = 0; i < READ_TRIES; i++) {
-		struct record_place place;
-
-		(void)pthread_mutex_lock(&s->mutex);
-		result = store_look_up(s, t, key, &version, &gone, reterr);
-		place = cluster_place(s->cluster, s->dir_fd, s->directory);
-		if (result == FSHA_OK && !gone)
-			form = index_find(&s->index, key)->form;
-		(void)pthread_mutex_unlock(&s->mutex);
+		result = find(s, t, key, &found, reterr);
 		if (result != FSHA_OK)
 			break;
-		if (gone) {
-			result = FSHA_E_NOT_FOUND;
-			break;
-		}
-		name_format(key, &version, form, file);
-		result = read_value(s, &place, form, file, ret_record, reterr);
+		result = take(ctx, s, &found, reterr);
 		if (result != FSHA_E_NOT_FOUND)
 			break;
 		/* A newer version is there, or somebody removed it by hand: look again. */
@@ -109,8 +114,22 @@ fsha_result store_get(struct store *s, const char *key, struct record *ret_recor
 	if (result == FSHA_E_NOT_FOUND)
 		return store_not_found(s, key, reterr);
 	if (result == FSHA_OK && ret_version)
-		*ret_version = version;
+		*ret_version = found.version;
 	return result;
+}
+
+fsha_result store_read_whole(void *ctx, struct store *s, const struct store_found *found,
+			     fsha_error *reterr)
+{
+	struct record *ret_record = ctx;
+
+	return read_value(s, &found->place, found->form, found->file, ret_record, reterr);
+}
+
+fsha_result store_get(struct store *s, const char *key, struct record *ret_record,
+		      fsha_version *ret_version, fsha_error *reterr)
+{
+	return store_read(s, key, store_read_whole, ret_record, ret_version, reterr);
 }
 
 fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsha_error *reterr)

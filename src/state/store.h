@@ -16,6 +16,7 @@
 
 #include "fsha/state.h"
 #include "src/election/term.h"
+#include "src/record/stream.h"
 #include "src/state/index.h"
 
 /*
@@ -108,6 +109,19 @@ fsha_result store_exists(struct store *store, const char *key, fsha_version *ret
 /* The record, verified; record_done it. */
 fsha_result store_get(struct store *store, const char *key, struct record *ret_record,
 		      fsha_version *ret_version, fsha_error *reterr);
+/*
+ * The same for values of any size (not in a store with a format of its own). Nothing is locked
+ * while the bytes pass: a write is staged first, and what was asked before is asked again at its
+ * commit. FSHA_E_VERSION, also of STORE_ADD: another call wrote or removed the key meanwhile. A
+ * value that is small enough becomes an ordinary record. `source` is read once, to its end or until
+ * it fails; perhaps not at all.
+ */
+fsha_result store_write_stream(struct store *store, enum store_write how, const char *key,
+			       const fsha_version *expected, struct record_source *source,
+			       fsha_version *ret_version, fsha_error *reterr);
+/* Results as record_stream_copy besides those of store_get. */
+fsha_result store_get_stream(struct store *store, const char *key, const struct record_sink *sink,
+			     uint64_t *ret_size, fsha_version *ret_version, fsha_error *reterr);
 /* Encoded keys, sorted: one allocation, ended by NULL. */
 fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
 		       fsha_error *reterr);
@@ -147,5 +161,45 @@ fsha_result store_look_up(struct store *store, struct term *term, const char *ke
 /* The form of the names of its values. */
 enum name_form store_value_form(const struct store *store);
 fsha_result store_not_found(const struct store *store, const char *key, fsha_error *reterr);
+
+/* ---- Without it ---- */
+
+/* A change of one key, as store_write and store_write_stream make it. */
+struct store_change {
+	enum store_write how;
+	const char *key;
+	const fsha_version *expected;
+	const void *data;
+	size_t size;
+	const fsha_version *staged; /* not NULL: the value is staged already, under this version */
+};
+fsha_result store_commit(struct store *store, struct term *term, const struct store_change *change,
+			 fsha_version *ret_version, fsha_error *reterr);
+/*
+ * May it be made, as things are now? Takes the mutex. `ret_present` is all zero when the key never
+ * was.
+ */
+fsha_result store_may_change(struct store *store, struct term *term,
+			     const struct store_change *change, fsha_version *ret_present,
+			     fsha_error *reterr);
+fsha_result store_not_leader(const struct store *store, const char *key, fsha_error *reterr);
+
+/* The file in which the present version of a key lies. */
+struct store_found {
+	fsha_version version;
+	enum name_form form;
+	struct record_place place;
+	char file[NAME_SIZE];
+};
+/*
+ * Have it read by `take`, which says FSHA_E_NOT_FOUND when the file is gone: then it is called
+ * again for the version that came instead.
+ */
+typedef fsha_result store_read_function(void *ctx, struct store *store,
+					const struct store_found *found, fsha_error *reterr);
+fsha_result store_read(struct store *store, const char *key, store_read_function *take, void *ctx,
+		       fsha_version *ret_version, fsha_error *reterr);
+/* Into the struct record that `ctx` is. */
+store_read_function store_read_whole;
 
 #endif

@@ -74,87 +74,128 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 	return FSHA_OK;
 }
 
-/* Under the mutex and the write lock. */
-static fsha_result write_locked(struct store *s, struct term *t, enum store_write how,
-				const char *key, const fsha_version *expected, const void *data,
-				size_t size, fsha_version *ret_version, fsha_error *reterr)
+/*
+ * Look the key up and ask. A write in doubt, ours or another process's of the term, may come after
+ * a removal of nothing.
+ */
+static fsha_result check_present(struct store *s, struct term *t, const struct store_change *c,
+				 fsha_version *ret_present, bool *ret_nothing, fsha_error *reterr)
+{
+	bool gone = true;
+	fsha_result result;
+
+	*ret_present = (fsha_version){ 0 };
+	result = store_look_up(s, t, c->key, ret_present, &gone, reterr);
+	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
+		return result;
+	return check_write(s, c->how, c->key, c->expected, ret_present, gone,
+			   s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), ret_nothing, reterr);
+}
+
+/* Under the mutex and the write lock. Whatever was staged is still there when `write` is not sent.
+ */
+static fsha_result commit_locked(struct store *s, struct term *t, const struct store_change *c,
+				 bool *ret_sent, fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term_write write = {
 		.directory = s->directory,
-		.key = key,
+		.key = c->key,
 		.kind = s->kind,
-		.form = how == STORE_REMOVE ? NAME_TOMBSTONE : store_value_form(s),
-		.stage = how != STORE_REMOVE && s->format ? s->format->stage : NULL,
-		.data = data,
-		.size = size,
+		.form = c->how == STORE_REMOVE ? NAME_TOMBSTONE : store_value_form(s),
+		.stage = c->how != STORE_REMOVE && s->format ? s->format->stage : NULL,
+		.data = c->data,
+		.size = c->size,
 	};
-	fsha_version present = { 0 }, version = { 0 };
-	bool gone = true, nothing;
+	fsha_version present, version = c->staged ? *c->staged : (fsha_version){ 0 };
+	const fsha_version *floor;
 	fsha_result result;
+	bool nothing;
 
-	result = store_look_up(s, t, key, &present, &gone, reterr);
-	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
-		return result;
-	/* A write in doubt, ours or another process's of the term, may come after a removal of
-	 * nothing. */
-	result = check_write(s, how, key, expected, &present, gone,
-			     s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), &nothing, reterr);
+	result = check_present(s, t, c, &present, &nothing, reterr);
 	if (result == FSHA_OK && nothing)
-		return sync_found(s, key, reterr);
+		return sync_found(s, c->key, reterr);
 	if (result == FSHA_OK)
 		result = make_directory(s, t, reterr);
 	if (result != FSHA_OK)
 		return result;
 	write.dir_fd = s->dir_fd;
-	result = term_commit(t, &write, fsha_version_is_existing(&present) ? &present : NULL,
-			     &version, reterr);
+	floor = fsha_version_is_existing(&present) ? &present : NULL;
+	*ret_sent = true;
+	result = c->staged ? term_publish(t, &write, &version, floor, reterr) :
+			     term_commit(t, &write, floor, &version, reterr);
 	if (ret_version && fsha_version_is_existing(&version))
 		*ret_version = version;
 	if (result == FSHA_OK)
-		(void)index_note(&s->index, key, &version,
+		(void)index_note(&s->index, c->key, &version,
 				 write.form); /* out of memory: it forgets itself */
 	else
 		index_forget(&s->index);
 	return result;
 }
 
-static fsha_result write_as_leader(struct store *s, enum store_write how, const char *key,
-				   const fsha_version *expected, const void *data, size_t size,
-				   fsha_version *ret_version, fsha_error *reterr)
+fsha_result store_commit(struct store *s, struct term *t, const struct store_change *c,
+			 fsha_version *ret_version, fsha_error *reterr)
 {
-	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	struct fsu_lock lock;
 	fsha_result result;
+	bool sent = false;
 
-	if (!t)
-		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "write",
-				 "cannot write '%s/%s': this process does not lead '%s'",
-				 s->directory, key, s->election);
-	if (size > FSHA_STATE_VALUE_MAX) {
-		term_unref(t);
-		return error_set(reterr, FSHA_E_INVALID, 0, "write",
-				 "the value for '%s/%s' has %zu bytes, at most %llu are allowed",
-				 s->directory, key, size, (unsigned long long)FSHA_STATE_VALUE_MAX);
-	}
 	(void)pthread_mutex_lock(&s->mutex);
 	result = term_enter(t, &lock, reterr);
 	if (result == FSHA_OK) {
-		result = write_locked(s, t, how, key, expected, data, size, ret_version, reterr);
+		result = commit_locked(s, t, c, &sent, ret_version, reterr);
 		term_exit(t, &lock);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-	term_unref(t);
+	if (c->staged && !sent)
+		term_unstage(t, c->staged);
 	return result;
+}
+
+fsha_result store_may_change(struct store *s, struct term *t, const struct store_change *c,
+			     fsha_version *ret_present, fsha_error *reterr)
+{
+	fsha_result result;
+	bool nothing;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	result = check_present(s, t, c, ret_present, &nothing, reterr);
+	(void)pthread_mutex_unlock(&s->mutex);
+	return result;
+}
+
+fsha_result store_not_leader(const struct store *s, const char *key, fsha_error *reterr)
+{
+	return error_set(reterr, FSHA_E_NOT_LEADER, 0, "write",
+			 "cannot write '%s/%s': this process does not lead '%s'", s->directory, key,
+			 s->election);
 }
 
 fsha_result store_write(struct store *s, enum store_write how, const char *key,
 			const fsha_version *expected, const void *data, size_t size,
 			fsha_version *ret_version, fsha_error *reterr)
 {
+	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
+	const struct store_change change = {
+		.how = how,
+		.key = key,
+		.expected = expected,
+		.data = data,
+		.size = size,
+	};
 	fsha_result result;
 
-	result = write_as_leader(s, how, key, expected, data, size, ret_version, reterr);
+	if (!t)
+		result = store_not_leader(s, key, reterr);
+	else if (size > FSHA_STATE_VALUE_MAX)
+		result = error_set(reterr, FSHA_E_INVALID, 0, "write",
+				   "the value for '%s/%s' has %zu bytes, at most %llu are allowed",
+				   s->directory, key, size,
+				   (unsigned long long)FSHA_STATE_VALUE_MAX);
+	else
+		result = store_commit(s, t, &change, ret_version, reterr);
+	term_unref(t);
 	cluster_count(s->cluster,
 		      how == STORE_REMOVE ? FSHA_OPERATION_REMOVE : FSHA_OPERATION_WRITE, begun_ns,
 		      result);
