@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fsha/utils.h"
 #include "src/config/config.h"
 #include "src/config/keys.h"
 
@@ -267,6 +268,17 @@ static void setting_out_of_memory_changes_nothing(void **state)
 	sweep(set, FAIL_MEMORY, FSHA_E_NOMEM);
 }
 
+static fsha_result set_address(fsha_config *config, fsha_error *reterr)
+{
+	return fsha_config_set_job_manager_address(config, "host", 1234, reterr);
+}
+
+static void setting_an_address_out_of_memory_sets_neither_host_nor_port(void **state)
+{
+	(void)state;
+	sweep(set_address, FAIL_MEMORY, FSHA_E_NOMEM);
+}
+
 static void a_copy_out_of_memory_is_none_and_leaks_nothing(void **state)
 {
 	struct faulty source, f;
@@ -353,6 +365,7 @@ int main(void)
 		cmocka_unit_test(loading_a_nested_file_out_of_memory_changes_nothing),
 		cmocka_unit_test(loading_the_environment_out_of_memory_changes_nothing),
 		cmocka_unit_test(setting_out_of_memory_changes_nothing),
+		cmocka_unit_test(setting_an_address_out_of_memory_sets_neither_host_nor_port),
 		cmocka_unit_test(a_copy_out_of_memory_is_none_and_leaks_nothing),
 		cmocka_unit_test(a_configuration_out_of_memory_is_none),
 		cmocka_unit_test(a_file_that_fails_at_any_call_changes_nothing),

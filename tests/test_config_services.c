@@ -160,7 +160,7 @@ static void a_text_that_is_no_duration_is_refused_with_what_to_write(void **stat
 		set("d", texts[i]);
 		if (fsha_config_get_duration_ms(t.config, "d", &ms, &t.error) == FSHA_OK)
 			fail_msg("'%s' was read as %ju ms", texts[i], (uintmax_t)ms);
-		ASSERT_REFUSED((fsha_result)t.error.result, FSHA_E_CONFIG, texts[i], "for d",
+		ASSERT_REFUSED((fsha_result)t.error.result, FSHA_E_CONFIG, texts[i], "cannot use d",
 			       "set by the program", "not a duration", "'10 s'");
 		assert_int_equal(ms, 42);
 	}

@@ -2,18 +2,13 @@
  * Configuration: Flink's keys from Flink's own files (flat flink-conf.yaml, nested config.yaml),
  * from the environment, or set by the program. Flink: Configuration, HighAvailabilityOptions.
  *
- * high-availability.type (no default): "filesystem". Old names: high-availability, recovery.mode.
+ * fsha_config_options() tells every key with its default, its old names and what it is for;
+ * fsha-config(5) is the same for people. Those that a start needs:
+ *
+ * high-availability.type (no default): "filesystem".
  *
  * high-availability.storageDir (no default): the shared directory, /path or file:///path. It must
- * exist. Old names: the same under high-availability.zookeeper. and recovery.zookeeper.
- *
- * high-availability.cluster-id (/default): whose data, below it; may contain slashes. Old names:
- * path.namespace under high-availability.zookeeper. and recovery.zookeeper.
- *
- * high-availability.filesystem.lease (10 s): 1 s to 10 min, the same for all members of a cluster.
- *
- * high-availability.filesystem.poll-interval (200 ms): 10 ms to 60 s; how often shared directories
- * are looked at.
+ * exist.
  *
  * Each key may be overridden by an environment variable: FSHA_ and the key in upper case with _ for
  * every other character (FSHA_HIGH_AVAILABILITY_STORAGEDIR), or by the short forms
@@ -21,7 +16,8 @@
  * counts as none.
  *
  * Precedence: fsha_config_set, environment, file, default. A present key beats its old names.
- * Durations as in Flink: "10 s", "500ms", "1 min"; a bare number is milliseconds.
+ * Durations as in Flink: "10 s", "500ms", "1 min"; a bare number is milliseconds. Sizes of memory
+ * too: "64 kb", "1g"; a bare number is bytes, and every unit is a power of 1024.
  */
 #ifndef FSHA_CONFIG_H
 #define FSHA_CONFIG_H
@@ -41,6 +37,19 @@ extern "C" {
 #define FSHA_KEY_CLUSTER_ID "high-availability.cluster-id"
 #define FSHA_KEY_LEASE "high-availability.filesystem.lease"
 #define FSHA_KEY_POLL_INTERVAL "high-availability.filesystem.poll-interval"
+#define FSHA_KEY_JOB_MANAGER_PORTS "high-availability.jobmanager.port"
+#define FSHA_KEY_JOB_MANAGER_ADDRESS "jobmanager.rpc.address"
+#define FSHA_KEY_JOB_MANAGER_PORT "jobmanager.rpc.port"
+#define FSHA_KEY_REST_ADDRESS "rest.address"
+#define FSHA_KEY_REST_PORT "rest.port"
+#define FSHA_KEY_REST_SSL "security.ssl.rest.enabled"
+#define FSHA_KEY_CHECKPOINTS_RETAINED "execution.checkpointing.num-retained"
+#define FSHA_KEY_CLEANUP_STRATEGY "cleanup-strategy.type"
+#define FSHA_KEY_CLEANUP_FIXED_ATTEMPTS "cleanup-strategy.fixed-delay.attempts"
+#define FSHA_KEY_CLEANUP_FIXED_DELAY "cleanup-strategy.fixed-delay.delay"
+#define FSHA_KEY_CLEANUP_INITIAL_BACKOFF "cleanup-strategy.exponential-delay.initial-backoff"
+#define FSHA_KEY_CLEANUP_MAX_BACKOFF "cleanup-strategy.exponential-delay.max-backoff"
+#define FSHA_KEY_CLEANUP_EXPONENTIAL_ATTEMPTS "cleanup-strategy.exponential-delay.attempts"
 
 /** A set of settings. One thread at a time. */
 typedef struct fsha_config fsha_config;
@@ -90,6 +99,97 @@ FSHA_API const char *fsha_config_get(const fsha_config *config, const char *key,
  */
 FSHA_API fsha_result fsha_config_get_duration_ms(const fsha_config *config, const char *key,
 						 uint64_t *ret_ms, fsha_error *reterr);
+
+/**
+ * A size of memory in bytes, written as Flink's MemorySize: "1 mb", "64k", "1024". Results as for
+ * fsha_config_get_duration_ms. Since 0.1.
+ */
+FSHA_API fsha_result fsha_config_get_size(const fsha_config *config, const char *key,
+					  uint64_t *ret_bytes, fsha_error *reterr);
+
+/**
+ * A whole number in decimal, within the bounds of its option if there is one. Results as for
+ * fsha_config_get_duration_ms. Since 0.1.
+ */
+FSHA_API fsha_result fsha_config_get_number(const fsha_config *config, const char *key,
+					    int64_t *ret_number, fsha_error *reterr);
+
+/** "true" (1) or "false" (0), in any case. Results as for fsha_config_get_duration_ms. Since 0.1.
+ */
+FSHA_API fsha_result fsha_config_get_boolean(const fsha_config *config, const char *key,
+					     int *ret_value, fsha_error *reterr);
+
+/* ---- What there is to set. ---- */
+
+/** The form of a value. */
+typedef enum fsha_config_kind {
+	FSHA_CONFIG_TEXT = 0,
+	FSHA_CONFIG_PATH = 1,
+	FSHA_CONFIG_DURATION = 2, /* bounds are milliseconds */
+	FSHA_CONFIG_SIZE = 3,     /* bounds are bytes */
+	FSHA_CONFIG_NUMBER = 4,
+	FSHA_CONFIG_BOOLEAN = 5,
+	FSHA_CONFIG_PORTS = 6 /* a port, a range, a list of them */
+} fsha_config_kind;
+/** "text", "duration" and so on; "unknown". Static. Since 0.1. */
+FSHA_API const char *fsha_config_kind_text(int kind);
+
+#define FSHA_CONFIG_OLD_KEYS 3
+#define FSHA_CONFIG_VARIABLE_SIZE 128 /* bytes of the name of a variable, with the terminator */
+
+/** One option. Flink: ConfigOption. */
+typedef struct fsha_config_option {
+	const char *key;
+	const char *fallback;                       /* the default; NULL: none */
+	const char *old_keys[FSHA_CONFIG_OLD_KEYS]; /* the newest first; NULL where there is none */
+	const char *short_variable;                 /* "FSHA_LEASE"; NULL: none */
+	const char *description;
+	const char *form; /* what to write: "'1 s' to '10 min'"; NULL when it does not apply */
+	const char
+		*instead; /* known from Flink, means nothing here: what to do; NULL: it applies */
+	int32_t kind;     /* an fsha_config_kind */
+	uint32_t reserved0;
+	int64_t min, max; /* both 0: no bounds */
+} fsha_config_option;
+
+/** All options, `*ret_count` (may be NULL) of them. Static; any thread. Since 0.1. */
+FSHA_API const fsha_config_option *fsha_config_options(size_t *ret_count);
+/**
+ * The long name of the variable that overrides an option, into `text` of FSHA_CONFIG_VARIABLE_SIZE
+ * bytes. Returns `text`; NULL for NULL. Any thread. Since 0.1.
+ */
+FSHA_API char *fsha_config_option_variable(const fsha_config_option *option, char *text);
+
+/** What may be said of a setting. */
+typedef enum fsha_config_finding_kind {
+	FSHA_CONFIG_BAD_VALUE = 0,    /* an error: it cannot be used */
+	FSHA_CONFIG_UNKNOWN = 1,      /* among our keys, but none of them */
+	FSHA_CONFIG_NOT_APPLYING = 2, /* known from Flink, means nothing here */
+	FSHA_CONFIG_OLD_NAME = 3,     /* works, but has a new name */
+	FSHA_CONFIG_SHADOWED = 4,     /* an old name that does not count: the present one is set */
+	FSHA_CONFIG_CORRECTED = 5     /* another value than the written one is used */
+} fsha_config_finding_kind;
+
+typedef struct fsha_config_finding {
+	int32_t kind;
+	int32_t is_error;
+	const char *key;     /* as written */
+	const char *origin;  /* as fsha_config_get tells it */
+	const char *message; /* one line */
+} fsha_config_finding;
+
+/**
+ * Look at every setting that concerns us and tell `visit` (NULL: nobody) of each that is wrong,
+ * unknown, old or without effect, by keys; a finding lives for the call. A non-zero return of
+ * `visit` ends the walk, with FSHA_OK.
+ *
+ * FSHA_OK: services could be opened with it, as far as the settings go (nothing is asked of the
+ * storage). FSHA_E_CONFIG, FSHA_E_UNSUPPORTED: the first error, which `visit` was told too.
+ * FSHA_E_NOMEM. Since 0.1.
+ */
+FSHA_API fsha_result fsha_config_check(const fsha_config *config,
+				       int (*visit)(void *ctx, const fsha_config_finding *finding),
+				       void *ctx, fsha_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -16,5 +16,6 @@
 #include "fsha/status.h"
 #include "fsha/term.h"
 #include "fsha/types.h"
+#include "fsha/utils.h"
 
 #endif

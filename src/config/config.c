@@ -6,30 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/config/duration.h"
 #include "src/config/file.h"
 #include "src/config/keys.h"
 #include "src/result/error.h"
-
-#define ENVIRONMENT_PREFIX "FSHA_"
-#define ENVIRONMENT_NAME_SIZE 64
-
-/* Old names with the newest first, as Flink's scripts ask for them. */
-static const struct config_key config_keys[] = {
-	{ .key = FSHA_KEY_TYPE, .old_keys = { "high-availability", "recovery.mode" } },
-	{ .key = FSHA_KEY_STORAGE_DIR,
-	  .short_variable = "FSHA_STORAGE_DIR",
-	  .old_keys = { "high-availability.zookeeper.storageDir",
-			"recovery.zookeeper.storageDir" } },
-	{ .key = FSHA_KEY_CLUSTER_ID,
-	  .short_variable = "FSHA_CLUSTER_ID",
-	  .fallback = "/default",
-	  .old_keys = { "high-availability.zookeeper.path.namespace",
-			"recovery.zookeeper.path.namespace" } },
-	{ .key = FSHA_KEY_LEASE, .short_variable = "FSHA_LEASE", .fallback = "10 s" },
-	{ .key = FSHA_KEY_POLL_INTERVAL, .fallback = "200 ms" },
-};
-#define KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
 
 fsha_config *config_create_with(const struct fsu *fs)
 {
@@ -108,24 +87,6 @@ fsha_result fsha_config_load_file(fsha_config *config, const char *path, fsha_er
 	return result;
 }
 
-/* FSHA_ and the key in upper case with _ for every other character. */
-static void variable_name(const char *key, char *ret_name)
-{
-	size_t used = strlen(ENVIRONMENT_PREFIX);
-
-	assert(used + strlen(key) < ENVIRONMENT_NAME_SIZE);
-	memcpy(ret_name, ENVIRONMENT_PREFIX, used);
-	for (; *key; key++) {
-		if (*key >= 'a' && *key <= 'z')
-			ret_name[used++] = (char)(*key - 'a' + 'A');
-		else if ((*key >= 'A' && *key <= 'Z') || (*key >= '0' && *key <= '9'))
-			ret_name[used++] = *key;
-		else
-			ret_name[used++] = '_';
-	}
-	ret_name[used] = '\0';
-}
-
 /* An empty variable counts as none: a shell cannot always unset one. */
 static const char *variable(const char *name)
 {
@@ -139,14 +100,14 @@ static const char *variable(const char *name)
  * wins, because that is what a leader gives its children: they must not end up in another cluster
  * than it by a long form that both have inherited.
  */
-static int load_variable(struct config_entries *entries, const struct config_key *key)
+static int load_variable(struct config_entries *entries, const fsha_config_option *option)
 {
-	char long_name[ENVIRONMENT_NAME_SIZE], origin[ENVIRONMENT_NAME_SIZE + 16];
-	const char *name = key->short_variable, *value;
+	char long_name[FSHA_CONFIG_VARIABLE_SIZE], origin[FSHA_CONFIG_VARIABLE_SIZE + 16];
+	const char *name = option->short_variable, *value;
 
 	value = name ? variable(name) : NULL;
 	if (!value) {
-		variable_name(key->key, long_name);
+		config_option_variable(option->key, long_name);
 		name = long_name;
 		value = variable(name);
 	}
@@ -155,7 +116,7 @@ static int load_variable(struct config_entries *entries, const struct config_key
 
 	(void)snprintf(origin, sizeof(origin), "environment %s", name);
 	return config_entries_put(entries, &(struct config_entry){ .source = CONFIG_ENVIRONMENT,
-								   .key = key->key,
+								   .key = option->key,
 								   .value = value,
 								   .origin = origin });
 }
@@ -170,8 +131,8 @@ fsha_result fsha_config_load_environment(fsha_config *config, fsha_error *reterr
 				 "cannot read the environment: config is NULL");
 
 	config_entries_init(&entries, config->entries.fs);
-	for (size_t i = 0; i < KEYS && r == 0; i++)
-		r = load_variable(&entries, &config_keys[i]);
+	for (size_t i = 0; i < config_option_count && r == 0; i++)
+		r = load_variable(&entries, &config_options[i]);
 	if (r == 0)
 		r = config_entries_merge(&config->entries, &entries);
 	config_entries_done(&entries);
@@ -211,7 +172,7 @@ fsha_result fsha_config_set(fsha_config *config, const char *key, const char *va
 			       &(struct config_entry){ .source = CONFIG_PROGRAM,
 						       .key = key,
 						       .value = value,
-						       .origin = "set by the program" });
+						       .origin = CONFIG_ORIGIN_PROGRAM });
 	if (r < 0)
 		return error_os(reterr, r, "configure", "cannot set '%s'", quoted);
 	return FSHA_OK;
@@ -219,66 +180,29 @@ fsha_result fsha_config_set(fsha_config *config, const char *key, const char *va
 
 /* ---- Looking up. ---- */
 
-static const struct config_key *key_find(const char *key)
-{
-	for (size_t i = 0; i < KEYS; i++)
-		if (!strcmp(config_keys[i].key, key))
-			return &config_keys[i];
-	return NULL;
-}
-
 const struct config_entry *config_find(const fsha_config *config, const char *key)
 {
-	const struct config_key *known = key_find(key);
+	const fsha_config_option *option = config_option_find(key);
 	const struct config_entry *entry;
 
 	entry = config_entries_find(&config->entries, key);
-	for (size_t i = 0; !entry && known && i < CONFIG_OLD_KEYS && known->old_keys[i]; i++)
-		entry = config_entries_find(&config->entries, known->old_keys[i]);
+	for (size_t i = 0; !entry && option && i < FSHA_CONFIG_OLD_KEYS && option->old_keys[i]; i++)
+		entry = config_entries_find(&config->entries, option->old_keys[i]);
 	return entry;
 }
 
 const char *fsha_config_get(const fsha_config *config, const char *key, const char **ret_origin)
 {
-	const struct config_key *known;
+	const fsha_config_option *option;
 	const struct config_entry *entry;
 
 	if (!config || !key)
 		return NULL;
 	entry = config_find(config, key);
-	known = key_find(key);
+	option = config_option_find(key);
 	if (ret_origin)
 		*ret_origin = entry ? entry->origin : "default";
 	if (entry)
 		return entry->value;
-	return known ? known->fallback : NULL;
-}
-
-fsha_result fsha_config_get_duration_ms(const fsha_config *config, const char *key,
-					uint64_t *ret_ms, fsha_error *reterr)
-{
-	char quoted[CONFIG_QUOTE_SIZE], quoted_key[CONFIG_QUOTE_SIZE];
-	const char *value, *origin;
-	uint64_t ms;
-	int r;
-
-	if (!config || !key || !ret_ms)
-		return error_set(reterr, FSHA_E_INVALID, 0, "configure",
-				 "cannot read a duration: an argument is NULL");
-
-	value = fsha_config_get(config, key, &origin);
-	if (!value)
-		return error_set(reterr, FSHA_E_NOT_FOUND, 0, "configure", "'%s' is not set",
-				 config_quote(key, quoted_key));
-
-	r = config_duration_parse(value, &ms);
-	if (r < 0)
-		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
-				 "cannot use '%s' for %s (%s): %s; write a number and a unit, such "
-				 "as '10 s', '500 ms' or '1 min'",
-				 config_quote(value, quoted), config_quote(key, quoted_key),
-				 config_tail(origin),
-				 r == -ERANGE ? "too large" : "not a duration");
-	*ret_ms = ms;
-	return FSHA_OK;
+	return option ? option->fallback : NULL;
 }

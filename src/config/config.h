@@ -33,6 +33,7 @@
 #define CONFIG_LEASE_MS_MAX 600000u
 #define CONFIG_POLL_MS_MIN 10u
 #define CONFIG_POLL_MS_MAX 60000u
+#define CONFIG_DELAY_MS_MAX 31536000000 /* 365 d */
 
 /* As fsha_config_create, with the memory and the files of `fs`, which outlives it. */
 fsha_config *config_create_with(const struct fsu *fs);
@@ -54,5 +55,11 @@ struct config_services {
  */
 fsha_result config_services_read(const fsha_config *config, struct config_services *ret_settings,
 				 fsha_error *reterr);
+
+/* The directory and the cluster id alone, whatever the type; the rest is zero. */
+fsha_result config_storage_read(const fsha_config *config, struct config_services *ret_settings,
+				fsha_error *reterr);
+/* Is the type one where nothing is elected and nothing is kept: none, standalone, embedded? */
+bool config_type_is_local(const fsha_config *config);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define UNIT_MAX 16 /* bytes of the longest name of a unit, and some */
+#include "src/config/scan.h"
 
 static const struct {
 	const char *name;
@@ -48,38 +48,6 @@ static const struct {
 	{ "nanoseconds", 0, 1000000 },
 };
 
-/* Not isspace() and its kin: their answers depend on the locale of the program. */
-static bool is_blank(char c)
-{
-	return c && (unsigned char)c <= ' ';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static char lower(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return (char)(c - 'A' + 'a');
-	return c;
-}
-
-static int parse_number(const char **text, uint64_t *ret_number)
-{
-	uint64_t number = 0;
-
-	if (!is_digit(**text))
-		return -EINVAL;
-	for (; is_digit(**text); (*text)++)
-		if (__builtin_mul_overflow(number, 10, &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(**text - '0'), &number))
-			return -ERANGE;
-	*ret_number = number;
-	return 0;
-}
-
 static int add_scaled(uint64_t *total, uint64_t number, uint64_t ms)
 {
 	if (__builtin_mul_overflow(number, ms, &number) ||
@@ -96,7 +64,7 @@ static int parse_fraction(const char **text, uint64_t *ret_ms)
 
 	(*text)++; /* the point */
 	/* The weight is 0 from the fourth digit on. */
-	for (; is_digit(**text); (*text)++) {
+	for (; scan_is_digit(**text); (*text)++) {
 		ms += (uint64_t)(**text - '0') * weight;
 		weight /= 10;
 		digits++;
@@ -125,7 +93,7 @@ static int parse_iso_part(const char **text, bool in_time, size_t *next, uint64_
 	size_t i = *next;
 	int r;
 
-	r = parse_number(text, &number);
+	r = scan_number(text, &number);
 	if (r < 0)
 		return r;
 	has_fraction = **text == '.' || **text == ',';
@@ -135,7 +103,7 @@ static int parse_iso_part(const char **text, bool in_time, size_t *next, uint64_
 			return r;
 	}
 	while (i < ISO_PARTS &&
-	       (iso_parts[i].letter != lower(**text) || iso_parts[i].is_time != in_time))
+	       (iso_parts[i].letter != scan_lower(**text) || iso_parts[i].is_time != in_time))
 		i++;
 	if (i == ISO_PARTS || (has_fraction && iso_parts[i].letter != 's'))
 		return -EINVAL;
@@ -155,7 +123,7 @@ static int parse_iso(const char *text, uint64_t *ret_ms)
 	int r;
 
 	do {
-		if (!in_time && lower(*text) == 't') {
+		if (!in_time && scan_lower(*text) == 't') {
 			in_time = true;
 			text++;
 		}
@@ -163,28 +131,13 @@ static int parse_iso(const char *text, uint64_t *ret_ms)
 		r = parse_iso_part(&text, in_time, &next, &total);
 		if (r < 0)
 			return r;
-	} while (*text && !is_blank(*text));
+	} while (*text && !scan_is_blank(*text));
 
-	while (is_blank(*text))
+	while (scan_is_blank(*text))
 		text++;
 	if (*text)
 		return -EINVAL;
 	*ret_ms = total;
-	return 0;
-}
-
-/* `text` up to blanks at its end, in lower case. -EINVAL when no unit is that long. */
-static int unit_name(const char *text, char *ret_name)
-{
-	size_t len = strlen(text);
-
-	while (len && is_blank(text[len - 1]))
-		len--;
-	if (len >= UNIT_MAX)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		ret_name[i] = lower(text[i]);
-	ret_name[len] = '\0';
 	return 0;
 }
 
@@ -210,22 +163,15 @@ static int scale(uint64_t number, const char *name, uint64_t *ret_ms)
 
 int config_duration_parse(const char *text, uint64_t *ret_ms)
 {
-	char name[UNIT_MAX];
+	char unit[SCAN_UNIT_MAX];
 	uint64_t number;
 	int r;
 
-	while (is_blank(*text))
+	while (scan_is_blank(*text))
 		text++;
-	if (lower(*text) == 'p')
+	if (scan_lower(*text) == 'p')
 		return parse_iso(text + 1, ret_ms);
 
-	r = parse_number(&text, &number);
-	if (r < 0)
-		return r;
-	while (is_blank(*text))
-		text++;
-	r = unit_name(text, name);
-	if (r < 0)
-		return r;
-	return scale(number, name, ret_ms);
+	r = scan_number_and_unit(text, &number, unit);
+	return r < 0 ? r : scale(number, unit, ret_ms);
 }

@@ -16,6 +16,8 @@ enum config_source {
 	CONFIG_FILE,
 };
 
+#define CONFIG_ORIGIN_PROGRAM "set by the program"
+
 /* One allocation: the three texts stand behind it. Never changed once made. */
 struct config_entry {
 	enum config_source source;

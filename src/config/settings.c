@@ -79,6 +79,13 @@ static enum type type_parse(const char *text)
 	return TYPE_OTHER;
 }
 
+bool config_type_is_local(const fsha_config *config)
+{
+	const struct config_entry *entry = config_find(config, FSHA_KEY_TYPE);
+
+	return entry && type_parse(entry->value) == TYPE_LOCAL;
+}
+
 /* A directory that somebody named for this very run says well enough what is meant. */
 static bool directory_is_explicit(const fsha_config *config)
 {
@@ -251,27 +258,34 @@ static fsha_result read_cluster_id(const fsha_config *config, char *ret_id, fsha
 	return FSHA_OK;
 }
 
-/* `bounds` is the text of both. */
-static fsha_result read_timer(const fsha_config *config, const char *key, uint32_t min_ms,
-			      uint32_t max_ms, const char *bounds, uint32_t *ret_ms,
+/* Its bounds are in the table of options. */
+static fsha_result read_timer(const fsha_config *config, const char *key, uint32_t *ret_ms,
 			      fsha_error *reterr)
 {
-	char quoted[CONFIG_QUOTE_SIZE];
-	const char *value, *origin;
 	fsha_result result;
 	uint64_t ms;
 
 	result = fsha_config_get_duration_ms(config, key, &ms, reterr);
 	if (result != FSHA_OK)
 		return result;
-	if (ms < min_ms || ms > max_ms) {
-		value = fsha_config_get(config, key, &origin);
-		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
-				 "cannot use %s '%s' (%s): out of bounds; write %s", key,
-				 config_quote(value, quoted), config_tail(origin), bounds);
-	}
+	assert(ms <= UINT32_MAX);
 	*ret_ms = (uint32_t)ms;
 	return FSHA_OK;
+}
+
+fsha_result config_storage_read(const fsha_config *config, struct config_services *ret_settings,
+				fsha_error *reterr)
+{
+	struct config_services settings = { .poll_ms = 0 };
+	fsha_result result;
+
+	assert(config);
+	result = read_storage_dir(config, settings.storage_dir, reterr);
+	if (result == FSHA_OK)
+		result = read_cluster_id(config, settings.cluster_id, reterr);
+	if (result == FSHA_OK)
+		*ret_settings = settings;
+	return result;
 }
 
 fsha_result config_services_read(const fsha_config *config, struct config_services *ret_settings,
@@ -283,17 +297,11 @@ fsha_result config_services_read(const fsha_config *config, struct config_servic
 	assert(config);
 	result = check_type(config, reterr);
 	if (result == FSHA_OK)
-		result = read_storage_dir(config, settings.storage_dir, reterr);
+		result = config_storage_read(config, &settings, reterr);
 	if (result == FSHA_OK)
-		result = read_cluster_id(config, settings.cluster_id, reterr);
-	if (result == FSHA_OK)
-		result =
-			read_timer(config, FSHA_KEY_LEASE, CONFIG_LEASE_MS_MIN, CONFIG_LEASE_MS_MAX,
-				   "'1 s' to '10 min'", &settings.lease_ms, reterr);
+		result = read_timer(config, FSHA_KEY_LEASE, &settings.lease_ms, reterr);
 	if (result == FSHA_OK && config_find(config, FSHA_KEY_POLL_INTERVAL))
-		result = read_timer(config, FSHA_KEY_POLL_INTERVAL, CONFIG_POLL_MS_MIN,
-				    CONFIG_POLL_MS_MAX, "'10 ms' to '60 s'", &settings.poll_ms,
-				    reterr);
+		result = read_timer(config, FSHA_KEY_POLL_INTERVAL, &settings.poll_ms, reterr);
 	if (result != FSHA_OK)
 		return result;
 
