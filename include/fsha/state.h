@@ -51,7 +51,12 @@ FSHA_API void fsha_state_store_close(fsha_state_store *store);
 
 /**
  * Add a value under a new name. FSHA_E_EXISTS when there is one. Flink: addAndLock. `data` may be
- * NULL when size is 0. Since 0.1.
+ * NULL when size is 0.
+ *
+ * A name whose removal has begun (see fsha_state_store_release_and_try_remove) is first removed to
+ * the end, with this object's discard function; when that fails its result is returned and nothing
+ * is added. Without a discard function it is FSHA_E_EXISTS, and the message says what to do. Since
+ * 0.1.
  */
 FSHA_API fsha_result fsha_state_store_add(fsha_state_store *store, const char *name,
 					  const void *data, size_t size, fsha_version *ret_version,
@@ -102,21 +107,73 @@ FSHA_API fsha_result fsha_state_store_get_all(fsha_state_store *store,
 							   const fsha_state_entry *entry),
 					      void *ctx, fsha_error *reterr);
 /**
- * The names, sorted, as an array ended by NULL; free it with fsha_free (one call). Flink:
- * getAllHandles. Since 0.1.
+ * The names of what exists, sorted, as an array ended by NULL; free it with fsha_free (one call).
+ * Since 0.1.
  */
 FSHA_API fsha_result fsha_state_store_list(fsha_state_store *store, char ***ret_names,
 					   size_t *ret_count, fsha_error *reterr);
 
+/** A name as a listing shows it, without reading its value. */
+typedef struct fsha_state_handle {
+	const char *name;
+	fsha_version version;
+	uint32_t marked; /* 1: its removal has begun and is not finished; it does not exist */
+	uint32_t reserved0;
+} fsha_state_handle;
 /**
- * Remove a name. FSHA_OK also when there is none. Flink: releaseAndTryRemove without a state to
- * discard. Since 0.1.
+ * All names, sorted, those whose removal has begun too, and those whose values are damaged. Free
+ * the array with fsha_free (one call). Flink: getAllHandles. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_get_all_handles(fsha_state_store *store,
+						      fsha_state_handle **ret_handles,
+						      size_t *ret_count, fsha_error *reterr);
+
+/**
+ * How what a value points to (a file, say) is discarded. Gets the name and the value as it was;
+ * FSHA_OK when what it points to is gone, which includes: was gone before. Any other result keeps
+ * the entry marked and comes back to who removes it, with the message in `reterr`, if it wrote one.
+ * A value of more than FSHA_STATE_VALUE_MAX bytes is not handed over: `data` is NULL and `size` 0.
+ *
+ * It is called again for the same value after a failure, and after a crash, by another process,
+ * and when two remove the same name at once. A leader that was paused in it may go on long after a
+ * newer one has finished the removal. So it must be idempotent, and what a value points to must
+ * have a name that is never used again. It is called in the thread that removes, with no lock of
+ * the library held, and may call any function but close.
+ */
+typedef fsha_result (*fsha_discard_fn)(void *ctx, const char *name, const void *data, size_t size,
+				       fsha_error *reterr);
+/**
+ * Say how this object discards. NULL, the default: its values point to nothing. Call it before
+ * another thread uses the object. Flink: RetrievableStateHandle.discardState. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_set_discard(fsha_state_store *store, fsha_discard_fn discard,
+						  void *ctx, fsha_error *reterr);
+/**
+ * Remove a name and discard what its value points to: neither outlives the other. The entry is
+ * marked, which ends its existence for every reader (exists, get, list, get_all and replace do not
+ * find it); then it is discarded; then the entry goes. Cut short anywhere, by a failure or the end
+ * of the process, it stays marked, and the next call, in this process or a later leader's, goes on
+ * (as does an add of the same name). Flink: releaseAndTryRemove.
+ *
+ * `ret_removed` (may be NULL) is 1 with FSHA_OK, 0 otherwise. FSHA_OK also when there is no such
+ * name. The discard function's own result: it failed, and the entry stays marked. FSHA_E_STATE: it
+ * is marked, and this object has no discard function. FSHA_E_CORRUPT: what it points to cannot be
+ * read; fsha_state_store_remove removes it without discarding. FSHA_E_INDOUBT: call it again. Since
+ * 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_release_and_try_remove(fsha_state_store *store,
+							     const char *name, int *ret_removed,
+							     fsha_error *reterr);
+
+/**
+ * Remove a name without discarding anything, marked or not. FSHA_OK also when there is none. Since
+ * 0.1.
  */
 FSHA_API fsha_result fsha_state_store_remove(fsha_state_store *store, const char *name,
 					     fsha_version *ret_version, fsha_error *reterr);
 /**
- * Remove every name. Goes on after an error and reports the first. Flink: clearEntries. Since
- * 0.1.
+ * Remove every name, marked or not, without discarding anything. Goes on after an error and reports
+ * the first. Flink: clearEntries. Since 0.1.
  */
 FSHA_API fsha_result fsha_state_store_clear(fsha_state_store *store, fsha_error *reterr);
 /**
@@ -134,6 +191,13 @@ FSHA_API fsha_result fsha_state_store_release_all(fsha_state_store *store, fsha_
  */
 FSHA_API fsha_result fsha_state_store_settle(fsha_state_store *store, const char *name,
 					     const fsha_version *version, fsha_error *reterr);
+
+/**
+ * The store in a line for people: directory, election, how many entries. Cut off at `size` bytes
+ * with the terminator. FSHA_OK; FSHA_E_INVALID; or why the entries could not be counted, which the
+ * text then tells too. Flink: toString. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_to_string(fsha_state_store *store, char *text, size_t size);
 
 /** Free what the library returned. NULL is allowed. Since 0.1. */
 FSHA_API void fsha_free(void *data);

@@ -21,6 +21,12 @@ enum name_form {
 	NAME_FORMS,
 };
 
+/* A key whose newest version has this form exists. */
+static inline bool name_form_lives(enum name_form form)
+{
+	return form != NAME_TOMBSTONE && form != NAME_MARKED;
+}
+
 struct name {
 	size_t key_len; /* the key is the first key_len bytes of the file name */
 	fsha_version version;

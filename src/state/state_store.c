@@ -12,6 +12,8 @@
 struct fsha_state_store {
 	struct fsha_services *services;
 	struct store *store;
+	fsha_discard_fn discard; /* NULL: values point to nothing */
+	void *discard_ctx;
 };
 
 static fsha_result encode(const char *what, const char *name, char *ret_component,
@@ -99,9 +101,81 @@ static fsha_result write_entry(fsha_state_store *s, enum store_write how, const 
 	return store_write(s->store, how, key, expected, data, size, ret_version, reterr);
 }
 
+/* ---- removal in two steps ---- */
+
+struct discarding {
+	const fsha_state_store *store;
+	const char *name;
+};
+
+static fsha_result call_discard(void *ctx, const void *data, size_t size, fsha_error *reterr)
+{
+	const struct discarding *d = ctx;
+
+	return d->store->discard(d->store->discard_ctx, d->name, data, size, reterr);
+}
+
+/* NOT_FOUND: `name` is not marked, or nobody can say how to discard. */
+static fsha_result finish_removal(fsha_state_store *s, const char *name, fsha_error *reterr)
+{
+	struct discarding discarding = { s, name };
+	const struct store_discard discard = { call_discard, &discarding };
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (!s->discard)
+		return FSHA_E_NOT_FOUND;
+	result = encode("name", name, key, reterr);
+	return result == FSHA_OK ? store_finish_removal(s->store, key, &discard, reterr) : result;
+}
+
+fsha_result fsha_state_store_set_discard(fsha_state_store *s, fsha_discard_fn discard, void *ctx,
+					 fsha_error *reterr)
+{
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "discard", "the store is NULL");
+	s->discard = discard;
+	s->discard_ctx = ctx;
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_release_and_try_remove(fsha_state_store *s, const char *name,
+						    int *ret_removed, fsha_error *reterr)
+{
+	struct discarding discarding = { s, name };
+	const struct store_discard discard = { call_discard, &discarding };
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	if (ret_removed)
+		*ret_removed = 0;
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "remove", "the store is NULL");
+	result = encode("name", name, key, reterr);
+	if (result == FSHA_OK)
+		result = store_release_and_try_remove(s->store, key, s->discard ? &discard : NULL,
+						      reterr);
+	if (ret_removed)
+		*ret_removed = result == FSHA_OK;
+	return result;
+}
+
+/* ---- writing ---- */
+
 fsha_result fsha_state_store_add(fsha_state_store *s, const char *name, const void *data,
 				 size_t size, fsha_version *ret_version, fsha_error *reterr)
 {
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_result result, finished;
+
+	result = write_entry(s, STORE_ADD, name, NULL, data, size, ret_version, reterr);
+	if (result != FSHA_E_EXISTS)
+		return result;
+	finished = finish_removal(s, name, &error);
+	if (finished == FSHA_E_NOT_FOUND)
+		return result;
+	if (finished != FSHA_OK)
+		return error_copy(reterr, &error);
 	return write_entry(s, STORE_ADD, name, NULL, data, size, ret_version, reterr);
 }
 
@@ -109,10 +183,15 @@ fsha_result fsha_state_store_replace(fsha_state_store *s, const char *name,
 				     const fsha_version *expected, const void *data, size_t size,
 				     fsha_version *ret_version, fsha_error *reterr)
 {
+	fsha_result result;
+
 	if (!expected)
 		return error_set(reterr, FSHA_E_INVALID, 0, "replace",
 				 "the expected version is NULL: ask fsha_state_store_exists");
-	return write_entry(s, STORE_REPLACE, name, expected, data, size, ret_version, reterr);
+	result = write_entry(s, STORE_REPLACE, name, expected, data, size, ret_version, reterr);
+	if (result == FSHA_E_NOT_FOUND)
+		(void)finish_removal(s, name, NULL); /* as Flink does; it is not there either way */
+	return result;
 }
 
 fsha_result fsha_state_store_remove(fsha_state_store *s, const char *name,
@@ -161,6 +240,13 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*x, *y);
 }
 
+static int compare_handles(const void *a, const void *b)
+{
+	const fsha_state_handle *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 fsha_result fsha_state_store_list(fsha_state_store *s, char ***ret_names, size_t *ret_count,
 				  fsha_error *reterr)
 {
@@ -188,6 +274,69 @@ fsha_result fsha_state_store_list(fsha_state_store *s, char ***ret_names, size_t
 	qsort(keys, n, sizeof(*keys), compare_names);
 	*ret_names = keys;
 	*ret_count = n;
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_get_all_handles(fsha_state_store *s, fsha_state_handle **ret_handles,
+					     size_t *ret_count, fsha_error *reterr)
+{
+	struct store_handle *found;
+	fsha_state_handle *handles;
+	size_t count, bytes = 0, n = 0;
+	fsha_result result;
+	char *text;
+
+	if (!s || !ret_handles || !ret_count)
+		return error_set(reterr, FSHA_E_INVALID, 0, "list", "an argument is NULL");
+	result = store_handles(s->store, &found, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	/* A name is never longer than its encoding. */
+	for (size_t i = 0; i < count; i++)
+		bytes += strlen(found[i].key) + 1;
+	handles = fsu_alloc(services_fs(s->services), (count + 1) * sizeof(*handles) + bytes);
+	text = handles ? (char *)(handles + count + 1) : NULL;
+	for (size_t i = 0; handles && i < count; i++) {
+		size_t len;
+
+		if (fsu_path_decode(found[i].key, strlen(found[i].key), text, &len) < 0)
+			continue; /* nothing that encode wrote: a person's file */
+		handles[n++] = (fsha_state_handle){
+			.name = text,
+			.version = found[i].version,
+			.marked = found[i].form == NAME_MARKED,
+		};
+		text += len + 1;
+	}
+	fsu_release(services_fs(s->services), found);
+	if (!handles)
+		return error_os(reterr, -ENOMEM, "alloc", "cannot list the store");
+	qsort(handles, n, sizeof(*handles), compare_handles);
+	*ret_handles = handles;
+	*ret_count = n;
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_to_string(fsha_state_store *s, char *text, size_t size)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	size_t count = 0, marked = 0;
+	struct store_handle *handles;
+	fsha_result result;
+
+	if (!s || !text || size == 0)
+		return FSHA_E_INVALID;
+	result = store_handles(s->store, &handles, &count, &error);
+	if (result != FSHA_OK) {
+		(void)snprintf(text, size, "'%s' of election '%s': entries not known: %s",
+			       s->store->directory, s->store->election, error.message);
+		return result;
+	}
+	for (size_t i = 0; i < count; i++)
+		marked += handles[i].form == NAME_MARKED;
+	fsu_release(services_fs(s->services), handles);
+	(void)snprintf(text, size, "'%s' of election '%s': %zu entries, %zu of them being removed",
+		       s->store->directory, s->store->election, count, marked);
 	return FSHA_OK;
 }
 
@@ -239,25 +388,9 @@ fsha_result fsha_state_store_get_all(fsha_state_store *s,
 
 fsha_result fsha_state_store_clear(fsha_state_store *s, fsha_error *reterr)
 {
-	fsha_error error = FSHA_ERROR_INIT;
-	fsha_result first = FSHA_OK, result;
-	size_t count;
-	char **keys;
-
 	if (!s)
 		return error_set(reterr, FSHA_E_INVALID, 0, "clear", "an argument is NULL");
-	result = store_keys(s->store, &keys, &count, reterr);
-	if (result != FSHA_OK)
-		return result;
-	for (size_t i = 0; i < count; i++) {
-		result = store_write(s->store, STORE_REMOVE, keys[i], NULL, NULL, 0, NULL, &error);
-		if (result != FSHA_OK && first == FSHA_OK)
-			first = error_copy(reterr, &error);
-		if (result == FSHA_E_NOT_LEADER || result == FSHA_E_FENCED)
-			break; /* it will be no better for the others */
-	}
-	fsha_free(keys);
-	return first;
+	return store_clear(s->store, reterr);
 }
 
 fsha_result fsha_state_store_release(fsha_state_store *s, const char *name, fsha_error *reterr)

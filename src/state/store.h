@@ -99,7 +99,8 @@ fsha_result store_check_owner(struct store *store, fsha_error *reterr);
 enum store_write {
 	STORE_ADD,     /* FSHA_E_EXISTS when there is one */
 	STORE_REPLACE, /* FSHA_E_NOT_FOUND; FSHA_E_VERSION unless it is `expected` */
-	STORE_REMOVE,  /* nothing to do when there is none */
+	STORE_REMOVE,  /* nothing to do when there is none; FSHA_E_VERSION as above */
+	STORE_MARK, /* as STORE_REPLACE, by a mark that its removal has begun (remove.c); again */
 };
 fsha_result store_write(struct store *store, enum store_write how, const char *key,
 			const fsha_version *expected, const void *data, size_t size,
@@ -122,9 +123,11 @@ fsha_result store_write_stream(struct store *store, enum store_write how, const 
 /* Results as record_stream_copy besides those of store_get. */
 fsha_result store_get_stream(struct store *store, const char *key, const struct record_sink *sink,
 			     uint64_t *ret_size, fsha_version *ret_version, fsha_error *reterr);
-/* Encoded keys, sorted: one allocation, ended by NULL. */
-fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
-		       fsha_error *reterr);
+/* Both also for a key whose removal has begun; FSHA_E_NOT_FOUND when there is none at all. */
+fsha_result store_look(struct store *store, const char *key, fsha_version *ret_version,
+		       enum name_form *ret_form, fsha_error *reterr);
+fsha_result store_get_any(struct store *store, const char *key, struct record *ret_record,
+			  fsha_version *ret_version, enum name_form *ret_form, fsha_error *reterr);
 /*
  * The names in the directory that are no versioned names, sorted, as store_keys: what a person put
  * there, or another program. Not those that begin with a dot (".nfs...").
@@ -140,6 +143,52 @@ void store_forget(struct store *store);
  */
 fsha_result store_remove_directory(struct store *store, fsha_error *reterr);
 
+/* ---- keys.c ---- */
+
+/* What a listing shows of a key, also of one whose removal has begun. */
+struct store_handle {
+	const char *key; /* encoded */
+	fsha_version version;
+	enum name_form form;
+};
+/* Sorted by key, our own ("@owner") left out: one allocation. */
+fsha_result store_handles(struct store *store, struct store_handle **ret_handles, size_t *ret_count,
+			  fsha_error *reterr);
+/* Encoded keys of what exists, sorted: one allocation, ended by NULL. */
+fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
+		       fsha_error *reterr);
+
+/* ---- remove.c ---- */
+
+/*
+ * How what a value points to is discarded. Called with no lock held, and again for the same value
+ * after a crash or a failure, maybe by two threads or processes at once. NULL: it points to
+ * nothing.
+ */
+struct store_discard {
+	fsha_result (*discard)(void *ctx, const void *data, size_t size, fsha_error *reterr);
+	void *ctx;
+};
+/*
+ * Remove in two steps, so that what the value points to never gets lost sight of: mark, discard,
+ * tombstone. Goes on where an earlier call was cut short. OK also when there is none. FSHA_E_STATE:
+ * marked, and `discard` is NULL.
+ */
+fsha_result store_release_and_try_remove(struct store *store, const char *key,
+					 const struct store_discard *discard, fsha_error *reterr);
+/*
+ * What exists but is only marked is removed to the end; anything else stays. FSHA_OK: it was, and
+ * is gone now. FSHA_E_NOT_FOUND: it was not marked.
+ */
+fsha_result store_finish_removal(struct store *store, const char *key,
+				 const struct store_discard *discard, fsha_error *reterr);
+
+/*
+ * Remove every key, marked or not, without discarding anything. Goes on after an error and reports
+ * the first.
+ */
+fsha_result store_clear(struct store *store, fsha_error *reterr);
+
 /*
  * Take what is useless out of the directory, as far as this process leads. For the background; may
  * hang.
@@ -153,11 +202,11 @@ fsha_result store_open_directory(struct store *store, fsha_error *reterr);
 /* Make the index fit for `term` (NULL: a reader). NOT_FOUND as store_open_directory. */
 fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);
 /*
- * The present version of a key, gone or not; all zero when it never was. NOT_FOUND only for a
- * missing directory.
+ * The present version of a key and what it is; a tombstone all of zeros when it never was.
+ * NOT_FOUND only for a missing directory.
  */
 fsha_result store_look_up(struct store *store, struct term *term, const char *key,
-			  fsha_version *ret_version, bool *ret_gone, fsha_error *reterr);
+			  fsha_version *ret_version, enum name_form *ret_form, fsha_error *reterr);
 /* The form of the names of its values. */
 enum name_form store_value_form(const struct store *store);
 fsha_result store_not_found(const struct store *store, const char *key, fsha_error *reterr);

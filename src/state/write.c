@@ -9,31 +9,45 @@
  * and nothing to do.
  */
 static fsha_result check_write(const struct store *s, enum store_write how, const char *key,
-			       const fsha_version *expected, const fsha_version *present, bool gone,
-			       bool doubtful, bool *ret_nothing, fsha_error *reterr)
+			       const fsha_version *expected, const fsha_version *present,
+			       enum name_form form, bool doubtful, bool *ret_nothing,
+			       fsha_error *reterr)
 {
 	char text[FSHA_VERSION_TEXT];
 
 	*ret_nothing = false;
 	switch (how) {
 	case STORE_ADD:
-		if (!gone)
+		if (name_form_lives(form))
 			return error_set(reterr, FSHA_E_EXISTS, 0, "add", "'%s/%s' exists already",
 					 s->directory, key);
-		return FSHA_OK;
-	case STORE_REPLACE:
-		if (gone)
-			return store_not_found(s, key, reterr);
-		if (expected && fsha_version_compare(expected, present) != 0)
-			return error_set(reterr, FSHA_E_VERSION, 0, "replace",
-					 "'%s/%s' was replaced meanwhile: it has version %s",
-					 s->directory, key, fsha_version_format(present, text));
+		if (form == NAME_MARKED)
+			return error_set(reterr, FSHA_E_EXISTS, 0, "add",
+					 "the removal of '%s/%s' has begun, and what it points to "
+					 "is not known to be discarded: finish it with "
+					 "release_and_try_remove, or give that up with remove",
+					 s->directory, key);
 		return FSHA_OK;
 	case STORE_REMOVE:
-		*ret_nothing = gone && !doubtful;
-		return FSHA_OK;
+		if (form == NAME_TOMBSTONE) {
+			*ret_nothing = !doubtful;
+			return FSHA_OK;
+		}
+		break;
+	case STORE_REPLACE:
+		if (!name_form_lives(form))
+			return store_not_found(s, key, reterr);
+		break;
+	case STORE_MARK:
+		if (form == NAME_TOMBSTONE)
+			return store_not_found(s, key, reterr);
+		break;
 	}
-	return FSHA_E_INVALID;
+	if (expected && fsha_version_compare(expected, present) != 0)
+		return error_set(reterr, FSHA_E_VERSION, 0, "write",
+				 "'%s/%s' was replaced meanwhile: it has version %s", s->directory,
+				 key, fsha_version_format(present, text));
+	return FSHA_OK;
 }
 
 /*
@@ -81,15 +95,27 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 static fsha_result check_present(struct store *s, struct term *t, const struct store_change *c,
 				 fsha_version *ret_present, bool *ret_nothing, fsha_error *reterr)
 {
-	bool gone = true;
+	enum name_form form = NAME_TOMBSTONE;
 	fsha_result result;
 
 	*ret_present = (fsha_version){ 0 };
-	result = store_look_up(s, t, c->key, ret_present, &gone, reterr);
+	result = store_look_up(s, t, c->key, ret_present, &form, reterr);
 	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
 		return result;
-	return check_write(s, c->how, c->key, c->expected, ret_present, gone,
+	return check_write(s, c->how, c->key, c->expected, ret_present, form,
 			   s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), ret_nothing, reterr);
+}
+
+static enum name_form form_of(const struct store *s, enum store_write how)
+{
+	switch (how) {
+	case STORE_REMOVE:
+		return NAME_TOMBSTONE;
+	case STORE_MARK:
+		return NAME_MARKED;
+	default:
+		return store_value_form(s);
+	}
 }
 
 /* Under the mutex and the write lock. Whatever was staged is still there when `write` is not sent.
@@ -101,8 +127,7 @@ static fsha_result commit_locked(struct store *s, struct term *t, const struct s
 		.directory = s->directory,
 		.key = c->key,
 		.kind = s->kind,
-		.form = c->how == STORE_REMOVE ? NAME_TOMBSTONE : store_value_form(s),
-		.stage = c->how != STORE_REMOVE && s->format ? s->format->stage : NULL,
+		.form = form_of(s, c->how),
 		.data = c->data,
 		.size = c->size,
 	};
@@ -111,6 +136,8 @@ static fsha_result commit_locked(struct store *s, struct term *t, const struct s
 	fsha_result result;
 	bool nothing;
 
+	if (s->format && write.form == s->format->form)
+		write.stage = s->format->stage;
 	result = check_present(s, t, c, &present, &nothing, reterr);
 	if (result == FSHA_OK && nothing)
 		return sync_found(s, c->key, reterr);
@@ -197,8 +224,9 @@ fsha_result store_write(struct store *s, enum store_write how, const char *key,
 		result = store_commit(s, t, &change, ret_version, reterr);
 	term_unref(t);
 	cluster_count(s->cluster,
-		      how == STORE_REMOVE ? FSHA_OPERATION_REMOVE : FSHA_OPERATION_WRITE, begun_ns,
-		      result);
+		      how == STORE_REMOVE || how == STORE_MARK ? FSHA_OPERATION_REMOVE :
+								 FSHA_OPERATION_WRITE,
+		      begun_ns, result);
 	return result;
 }
 
@@ -235,15 +263,15 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 	fsha_error why = FSHA_ERROR_INIT;
 	fsha_version present = { 0 };
 	fsha_result result;
-	bool gone = true;
+	enum name_form form = NAME_TOMBSTONE;
 	int order;
 
 	(void)pthread_mutex_lock(&s->mutex);
 	index_forget(&s->index);
-	result = store_look_up(s, NULL, key, &present, &gone, &why);
+	result = store_look_up(s, NULL, key, &present, &form, &why);
 	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
 		order = fsha_version_compare(&present, version);
-		write.form = gone && order == 0 ? NAME_TOMBSTONE : store_value_form(s);
+		write.form = order == 0 ? form : store_value_form(s);
 		write.dir_fd = s->dir_fd;
 		if (order <= 0 && s->dir_fd >= 0 && t && t->epoch.number == version->epoch &&
 		    t->seat == version->seat)
