@@ -382,7 +382,7 @@ fsha_result fsha_state_store_get_all(fsha_state_store *s,
 	for (size_t i = 0; i < count; i++)
 		if (visit_name(s, names[i], visit, ctx) != 0)
 			break;
-	fsha_free(names);
+	fsu_release(services_fs(s->services), names);
 	return FSHA_OK;
 }
 
