@@ -17,5 +17,6 @@
 #include "fsha/term.h"
 #include "fsha/types.h"
 #include "fsha/utils.h"
+#include "fsha/worker.h"
 
 #endif
