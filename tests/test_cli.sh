@@ -33,7 +33,7 @@ one_line() {
 
 test_help_tells_commands_options_and_exit_codes() {
 	expect 0 --help
-	for word in run status watch history job --storage-dir --cluster-id --config --lease --json \
+	for word in run status watch history job config -D --storage-dir --cluster-id --config --lease --json \
 		FSHA_STORAGE_DIR 120 121 122 123 124 125 126 127; do
 		[[ $out == *"$word"* ]] || fail "--help says nothing of $word"
 	done
@@ -42,7 +42,7 @@ test_help_tells_commands_options_and_exit_codes() {
 }
 
 test_each_command_has_help() {
-	for command in run status watch history job; do
+	for command in run status watch history job config; do
 		expect 0 "$command" --help
 		matches "$out" "Usage: fsha $command"
 	done

@@ -169,6 +169,27 @@ static void set_refuses_what_is_empty_or_too_long(void **state)
 	assert_value("k", "", "set by the program");
 }
 
+static void a_program_may_say_where_a_setting_is_from(void **state)
+{
+	char origin[257];
+
+	(void)state;
+	memset(origin, 'o', sizeof(origin) - 1);
+	origin[256] = '\0';
+	assert_int_equal(fsha_config_set_from(t.config, "k", "v", "command line", NULL), FSHA_OK);
+	assert_value("k", "v", "command line");
+	set("k", "w");
+	assert_value("k", "w", "set by the program");
+	assert_refused(fsha_config_set_from(t.config, "k", "x", origin, &t.error), FSHA_E_INVALID,
+		       "its origin");
+	assert_refused(fsha_config_set_from(t.config, "k", "x", "", &t.error), FSHA_E_INVALID,
+		       "its origin");
+	assert_int_equal(fsha_config_set_from(t.config, "k", "x", NULL, NULL), FSHA_E_INVALID);
+	assert_value("k", "w", "set by the program");
+	assert_int_equal(fsha_config_set_from(t.config, "k", "x", origin + 1, NULL), FSHA_OK);
+	assert_value("k", "x", origin + 1);
+}
+
 static void a_copy_is_equal_and_its_own(void **state)
 {
 	char before[1024];
@@ -362,6 +383,7 @@ int main(void)
 		TEST(a_present_key_in_a_file_beats_old_names_set_by_the_program),
 		TEST(a_later_file_overrides_key_by_key),
 		TEST(set_refuses_what_is_empty_or_too_long),
+		TEST(a_program_may_say_where_a_setting_is_from),
 		TEST(a_copy_is_equal_and_its_own),
 		TEST(flat_file_reads_as_flink_reads_it),
 		TEST(nested_file_is_flattened_by_dots),

@@ -85,6 +85,13 @@ FSHA_API fsha_result fsha_config_set(fsha_config *config, const char *key, const
 				     fsha_error *reterr);
 
 /**
+ * The same, for settings that the program was given itself: `origin` (1 to 255 bytes, copied) is
+ * what fsha_config_get and messages tell as their source, such as "command line". Since 0.1.
+ */
+FSHA_API fsha_result fsha_config_set_from(fsha_config *config, const char *key, const char *value,
+					  const char *origin, fsha_error *reterr);
+
+/**
  * The effective value of a key, by its present name: from the strongest source, or its default, or
  * NULL. `ret_origin` (may be NULL) gets where it came from: "default", "set by the program",
  * "environment FSHA_LEASE", "conf/config.yaml:12". Both strings live until the configuration

@@ -12,6 +12,7 @@
 #include "src/cli/cli_error.h"
 
 #define SECONDS_MAX 86400
+#define COMMAND_LINE "command line" /* where such settings are from */
 
 enum {
 	KEY_JSON = 0x100,
@@ -24,12 +25,25 @@ static const struct argp_option fields[] = {
 	{ "cluster-id", 'c', "ID", 0, "whose data below it (/default)", 1 },
 	{ "config", 'f', "FILE", 0, "a configuration file of Flink's, or its directory", 1 },
 	{ "lease", KEY_LEASE, "DURATION", 0, "the cluster's lease, such as '10 s'", 1 },
+	{ NULL, 'D', "KEY=VALUE", 0, "any setting, see fsha-config(5)", 1 },
 	{ "json", KEY_JSON, NULL, 0, "print JSON", 1 },
 	{ "verbose", 'v', NULL, 0, "tell on stderr what happens", 1 },
 	{ "help", 'h', NULL, 0, "this text", -1 },
 	{ "version", 'V', NULL, 0, "print the version", -1 },
 	{ 0 },
 };
+
+static error_t add_define(struct cli_options *options, const char *arg)
+{
+	const char *equals = strchr(arg, '=');
+
+	if (!equals || equals == arg)
+		return cli_options_error("-D '%.100s' is no setting: write -D KEY=VALUE", arg);
+	if (options->define_count == CLI_DEFINES_MAX)
+		return cli_options_error("more than %d settings with -D", CLI_DEFINES_MAX);
+	options->defines[options->define_count++] = arg;
+	return 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -48,6 +62,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_LEASE:
 		options->lease = arg;
 		return 0;
+	case 'D':
+		return add_define(options, arg);
 	case KEY_JSON:
 		options->json = true;
 		return 0;
@@ -127,13 +143,30 @@ static fsha_result set_storage_dir(fsha_config *config, const char *dir, fsha_er
 	char here[PATH_MAX], path[PATH_MAX + FSHA_CONFIG_VALUE_MAX + 2];
 
 	if (dir[0] == '/' || dir[0] == '\0' || strncmp(dir, "file:", 5) == 0)
-		return fsha_config_set(config, FSHA_KEY_STORAGE_DIR, dir, reterr);
+		return fsha_config_set_from(config, FSHA_KEY_STORAGE_DIR, dir, COMMAND_LINE,
+					    reterr);
 	if (strlen(dir) > FSHA_CONFIG_VALUE_MAX || !getcwd(here, sizeof(here)))
 		return cli_error_set(reterr, FSHA_E_CONFIG, errno,
 				     "cannot use --storage-dir: it is relative, and the working "
 				     "directory cannot be told, or it is too long");
 	(void)snprintf(path, sizeof(path), "%s/%s", here, dir);
-	return fsha_config_set(config, FSHA_KEY_STORAGE_DIR, path, reterr);
+	return fsha_config_set_from(config, FSHA_KEY_STORAGE_DIR, path, COMMAND_LINE, reterr);
+}
+
+static fsha_result set_defines(const struct cli_options *o, fsha_config *config, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+
+	for (size_t i = 0; i < o->define_count && result == FSHA_OK; i++) {
+		const char *equals = strchr(o->defines[i], '=');
+		char *key = strndup(o->defines[i], (size_t)(equals - o->defines[i]));
+
+		if (!key)
+			return cli_error_set(reterr, FSHA_E_NOMEM, ENOMEM, "out of memory");
+		result = fsha_config_set_from(config, key, equals + 1, COMMAND_LINE, reterr);
+		free(key);
+	}
+	return result;
 }
 
 static fsha_result fill(const struct cli_options *o, fsha_config *config, fsha_error *reterr)
@@ -149,22 +182,21 @@ static fsha_result fill(const struct cli_options *o, fsha_config *config, fsha_e
 	}
 	if (result == FSHA_OK)
 		result = fsha_config_load_environment(config, reterr);
+	if (result == FSHA_OK)
+		result = set_defines(o, config, reterr);
 	if (result == FSHA_OK && o->storage_dir)
 		result = set_storage_dir(config, o->storage_dir, reterr);
 	if (result == FSHA_OK && o->cluster_id)
-		result = fsha_config_set(config, FSHA_KEY_CLUSTER_ID, o->cluster_id, reterr);
+		result = fsha_config_set_from(config, FSHA_KEY_CLUSTER_ID, o->cluster_id,
+					      COMMAND_LINE, reterr);
 	if (result == FSHA_OK && o->lease)
-		result = fsha_config_set(config, FSHA_KEY_LEASE, o->lease, reterr);
-	if (result == FSHA_OK && !fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL) &&
-	    !fsha_config_get(config, FSHA_KEY_TYPE, NULL))
-		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
-				     "no storage directory is given: use --storage-dir DIR, "
-				     "FSHA_STORAGE_DIR or --config FILE");
+		result = fsha_config_set_from(config, FSHA_KEY_LEASE, o->lease, COMMAND_LINE,
+					      reterr);
 	return result;
 }
 
-fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
-			       fsha_error *reterr)
+fsha_result cli_options_settings(const struct cli_options *options, fsha_config **ret_config,
+				 fsha_error *reterr)
 {
 	fsha_config *config = fsha_config_create();
 	fsha_result result;
@@ -175,6 +207,25 @@ fsha_result cli_options_config(const struct cli_options *options, fsha_config **
 	if (result != FSHA_OK) {
 		fsha_config_destroy(config);
 		return result;
+	}
+	*ret_config = config;
+	return FSHA_OK;
+}
+
+fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
+			       fsha_error *reterr)
+{
+	fsha_config *config = NULL;
+	fsha_result result = cli_options_settings(options, &config, reterr);
+
+	if (result != FSHA_OK)
+		return result;
+	if (!fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL) &&
+	    !fsha_config_get(config, FSHA_KEY_TYPE, NULL)) {
+		fsha_config_destroy(config);
+		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
+				     "no storage directory is given: use --storage-dir DIR, "
+				     "FSHA_STORAGE_DIR or --config FILE");
 	}
 	*ret_config = config;
 	return FSHA_OK;

@@ -11,12 +11,16 @@
 
 #include "fsha/fsha.h"
 
+#define CLI_DEFINES_MAX 64
+
 struct cli_options {
 	const char *storage_dir;
 	const char *cluster_id;
 	const char *config_file;
 	const char *lease;
-	const char *name; /* of the command, for --help */
+	const char *name;                     /* of the command, for --help */
+	const char *defines[CLI_DEFINES_MAX]; /* "KEY=VALUE" of -D */
+	size_t define_count;
 	bool json;
 	bool verbose;
 };
@@ -38,6 +42,9 @@ error_t cli_options_seconds(const char *option, const char *text, int64_t *ret_n
 error_t cli_options_number(const char *option, const char *text, uint32_t *ret_number);
 
 /* The settings from everywhere. Destroy it with fsha_config_destroy. */
+fsha_result cli_options_settings(const struct cli_options *options, fsha_config **ret_config,
+				 fsha_error *reterr);
+/* The same, and it is an error when nothing says where the cluster is. */
 fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
 			       fsha_error *reterr);
 /* Settings and services in one, for commands that need no settings of their own. */

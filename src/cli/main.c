@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
 	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
+	{ "config", config_main },
 };
 
 static const char help[] =
@@ -28,12 +29,15 @@ static const char help[] =
 	"  metrics                                            how the cluster stands, for "
 	"Prometheus\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
+	"  config                                             the settings, and where each is "
+	"from\n"
 	"\n"
 	"Options:\n"
 	"  -d, --storage-dir DIR   the shared directory; it must exist\n"
 	"  -c, --cluster-id ID     whose data below it (/default)\n"
 	"  -f, --config FILE       config.yaml or flink-conf.yaml, or the directory of it\n"
 	"      --lease DURATION    the cluster's lease, such as '10 s'\n"
+	"  -D KEY=VALUE            any setting, see fsha-config(5)\n"
 	"      --json              print JSON; errors too, as {\"error\": ...}, besides stderr\n"
 	"  -v, --verbose           tell on stderr what happens\n"
 	"  -h, --help              this text, or that of a command\n"

@@ -10,6 +10,8 @@
 #include "src/config/keys.h"
 #include "src/result/error.h"
 
+#define ORIGIN_MAX 255 /* bytes of the origin that a program gives */
+
 fsha_config *config_create_with(const struct fsu *fs)
 {
 	fsha_config *config;
@@ -144,12 +146,22 @@ fsha_result fsha_config_load_environment(fsha_config *config, fsha_error *reterr
 fsha_result fsha_config_set(fsha_config *config, const char *key, const char *value,
 			    fsha_error *reterr)
 {
+	return fsha_config_set_from(config, key, value, CONFIG_ORIGIN_PROGRAM, reterr);
+}
+
+fsha_result fsha_config_set_from(fsha_config *config, const char *key, const char *value,
+				 const char *origin, fsha_error *reterr)
+{
 	char quoted[CONFIG_QUOTE_SIZE];
 	int r;
 
-	if (!config || !key || !value)
+	if (!config || !key || !value || !origin)
 		return error_set(reterr, FSHA_E_INVALID, 0, "configure",
 				 "cannot set a key: an argument is NULL");
+	if (!origin[0] || strlen(origin) > ORIGIN_MAX)
+		return error_set(reterr, FSHA_E_INVALID, 0, "configure",
+				 "cannot set a key: its origin is not of 1 to %d bytes",
+				 ORIGIN_MAX);
 	if (!key[0])
 		return error_set(reterr, FSHA_E_INVALID, 0, "configure",
 				 "cannot set a key: it is empty");
@@ -168,11 +180,10 @@ fsha_result fsha_config_set(fsha_config *config, const char *key, const char *va
 				 "cannot set '%s': more than %d settings", quoted,
 				 FSHA_CONFIG_ENTRIES_MAX);
 
-	r = config_entries_put(&config->entries,
-			       &(struct config_entry){ .source = CONFIG_PROGRAM,
-						       .key = key,
-						       .value = value,
-						       .origin = CONFIG_ORIGIN_PROGRAM });
+	r = config_entries_put(&config->entries, &(struct config_entry){ .source = CONFIG_PROGRAM,
+									 .key = key,
+									 .value = value,
+									 .origin = origin });
 	if (r < 0)
 		return error_os(reterr, r, "configure", "cannot set '%s'", quoted);
 	return FSHA_OK;
