@@ -21,13 +21,12 @@
 /* How long to wait for a listing that may be believed. */
 #define LOOK_NS (200 * FSU_NS_PER_MS)
 
-static int write_all(const struct fsu *fs, int fd, const void *data, size_t len)
+static int write_part(const struct fsu *fs, int fd, const struct fsu_part *part)
 {
-	const uint8_t *at = data;
-	struct statx st;
-	size_t left = len;
-	int r;
+	const uint8_t *at = part->data;
+	size_t left = part->len;
 
+	assert(at || left == 0);
 	while (left > 0) {
 		ssize_t n = fsu_write(fs, fd, at, left);
 
@@ -37,6 +36,21 @@ static int write_all(const struct fsu *fs, int fd, const void *data, size_t len)
 			return -EIO;
 		at += n;
 		left -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_all(const struct fsu *fs, int fd, const struct fsu_part *parts, size_t count)
+{
+	struct statx st;
+	uint64_t len = 0;
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		r = write_part(fs, fd, &parts[i]);
+		if (r < 0)
+			return r;
+		len += parts[i].len;
 	}
 	/*
 	 * A write that was done although it said EINTR, and was repeated, stands in the file twice.
@@ -48,19 +62,18 @@ static int write_all(const struct fsu *fs, int fd, const void *data, size_t len)
 	return st.stx_size == len ? 0 : -EIO;
 }
 
-int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void *data, size_t len,
-		   const char **ret_op)
+int fsu_file_stage_parts(const struct fsu *fs, int dirfd, const char *path,
+			 const struct fsu_part *parts, size_t count, const char **ret_op)
 {
 	const char *op = "open";
 	int fd, r, closed;
 
-	assert(data || len == 0);
 	fd = fsu_openat(fs, dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			FSU_FILE_MODE);
 	r = fd;
 	if (fd >= 0) {
 		op = "write";
-		r = write_all(fs, fd, data, len);
+		r = write_all(fs, fd, parts, count);
 		if (r == 0) {
 			op = "fsync";
 			r = fsu_fsync(fs, fd);
@@ -85,7 +98,15 @@ int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void
 	return 0;
 }
 
-/* Open for reading without waiting for the other end of a FIFO, and without following a link. */
+int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void *data, size_t len,
+		   const char **ret_op)
+{
+	const struct fsu_part part = { data, len };
+
+	return fsu_file_stage_parts(fs, dirfd, path, &part, 1, ret_op);
+}
+
+/* Without waiting for the other end of a FIFO, and without following a link. */
 int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size)
 {
 	int flags = O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;

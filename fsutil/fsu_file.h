@@ -21,6 +21,13 @@
  */
 int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void *data, size_t len,
 		   const char **ret_op);
+/* The same with what stands one behind the other in the file. */
+struct fsu_part {
+	const void *data;
+	size_t len;
+};
+int fsu_file_stage_parts(const struct fsu *fs, int dirfd, const char *path,
+			 const struct fsu_part *parts, size_t count, const char **ret_op);
 /*
  * Read a regular file whole into fresh memory (fsu_release it). Anything but a regular file is
  * -EINVAL (a FIFO or a device is never waited for); larger than `max` is -EFBIG.

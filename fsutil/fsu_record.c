@@ -331,3 +331,16 @@ int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_rec
 	*ret_record = record;
 	return 0;
 }
+
+size_t fsu_record_measure(const uint8_t *buf, size_t len)
+{
+	struct fsu_record record;
+
+	if (len < FSU_RECORD_HEAD || !fsu_record_has_magic(buf, len) ||
+	    format_of(buf) != FSU_RECORD_FORMAT)
+		return 0;
+	(void)get_head(buf, &record);
+	if (record.key_len > FSU_RECORD_KEY_MAX || record.stored_len > FSU_RECORD_RAW_MAX)
+		return 0;
+	return fsu_record_bound(record.key_len, record.stored_len);
+}

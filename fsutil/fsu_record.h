@@ -92,6 +92,11 @@ void fsu_record_put_head(const struct fsu_record *record, uint32_t flags, uint8_
 const char *fsu_record_get_head(const uint8_t *buf, struct fsu_record *ret_record);
 bool fsu_record_has_magic(const uint8_t *buf, size_t len);
 /*
+ * How long the record at the beginning of `buf` says that it is: for one that has other bytes
+ * behind it. 0 when there is no head of a record.
+ */
+size_t fsu_record_measure(const uint8_t *buf, size_t len);
+/*
  * The raw payload into `raw` of raw_len bytes. -EBADMSG when it does not inflate to exactly that;
  * -ENOMEM.
  */

@@ -196,32 +196,37 @@ static fsha_result too_large(const struct record_place *place, const char *file_
 			 place->directory, file_name, (unsigned long long)size, size_max);
 }
 
-fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
-			size_t size_max, struct record *ret_record, fsha_error *reterr)
+/* A member of a pack cannot be moved away alone. */
+static fsha_result damaged(const struct record_place *place, const char *file_name,
+			   const char *within, const char *why, fsha_error *reterr)
 {
-	struct record record = { .file = NULL };
+	if (!within)
+		return record_corrupt(place, file_name, why, reterr);
+	return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
+			 "record '%s/%s' in '%s' is damaged (%s); the file is left as it is: write "
+			 "or remove the entry to go on without it",
+			 place->directory, file_name, within, why);
+}
+
+fsha_result record_verify(const struct record_place *place, const char *file_name,
+			  const char *within, uint16_t kind, size_t size_max, uint8_t *bytes,
+			  size_t len, struct record *ret_record, fsha_error *reterr)
+{
+	struct record record = { .file = bytes };
 	fsha_result result;
 	const char *why = "damaged";
-	size_t len;
 	int r;
-
-	r = fsu_file_read(place->fs, place->dir_fd, file_name, file_size_max(kind, size_max),
-			  &record.file, &len);
-	if (r == -EFBIG && may_stream(kind))
-		return too_large(place, file_name, kind, size_max, reterr);
-	if (r < 0)
-		return record_read_error(place, file_name, r, reterr);
 
 	r = fsu_record_decode(record.file, len, &record.head, &why);
 	if (r < 0) {
-		result = record_corrupt(place, file_name, why, reterr);
+		result = damaged(place, file_name, within, why, reterr);
 		goto fail;
 	}
 	why = record_mismatch(place, file_name, kind, &record.head);
 	if (!why && record.head.raw_len > size_max)
 		why = "its payload is too large";
 	if (why) {
-		result = record_corrupt(place, file_name, why, reterr);
+		result = damaged(place, file_name, within, why, reterr);
 		goto fail;
 	}
 
@@ -236,8 +241,8 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 	if (r < 0) {
 		result = r == -ENOMEM ? error_os(reterr, r, "inflate", "cannot read '%s/%s'",
 						 place->directory, file_name) :
-					record_corrupt(place, file_name,
-						       "its payload does not inflate", reterr);
+					damaged(place, file_name, within,
+						"its payload does not inflate", reterr);
 		goto fail;
 	}
 	*ret_record = record;
@@ -245,6 +250,23 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 fail:
 	record_done(place->fs, &record);
 	return result;
+}
+
+fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
+			size_t size_max, struct record *ret_record, fsha_error *reterr)
+{
+	uint8_t *bytes;
+	size_t len;
+	int r;
+
+	r = fsu_file_read(place->fs, place->dir_fd, file_name, file_size_max(kind, size_max),
+			  &bytes, &len);
+	if (r == -EFBIG && may_stream(kind))
+		return too_large(place, file_name, kind, size_max, reterr);
+	if (r < 0)
+		return record_read_error(place, file_name, r, reterr);
+	return record_verify(place, file_name, NULL, kind, size_max, bytes, len, ret_record,
+			     reterr);
 }
 
 void record_done(const struct fsu *fs, struct record *record)

@@ -64,6 +64,13 @@ fsha_result record_load(const struct record_place *place, const char *file_name,
 fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
 			   fsha_error *reterr);
 void record_done(const struct fsu *fs, struct record *record);
+/*
+ * Verify the bytes of a record that were read from elsewhere, and take them over, on failure too.
+ * `file_name` is what it would be called, `within` (may be NULL) the file that it was in.
+ */
+fsha_result record_verify(const struct record_place *place, const char *file_name,
+			  const char *within, uint16_t kind, size_t size_max, uint8_t *bytes,
+			  size_t len, struct record *ret_record, fsha_error *reterr);
 
 /* What name and head of a record must agree on. NULL, or what they do not. */
 const char *record_mismatch(const struct record_place *place, const char *file_name, uint16_t kind,

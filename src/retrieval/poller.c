@@ -281,6 +281,7 @@ static void poller_run(struct worker *w)
 
 int poller_start(struct fsha_services *s)
 {
+	struct record_place place;
 	int r;
 
 	if (!s->view) {
@@ -293,7 +294,8 @@ int poller_start(struct fsha_services *s)
 			fsu_release(services_fs(s), p);
 			return r;
 		}
-		index_init(&p->index, services_fs(s), s->cluster.leaders_fd, s->cluster.local);
+		place = cluster_place(&s->cluster, s->cluster.leaders_fd, LAYOUT_LEADERS);
+		index_init(&p->index, &place, s->cluster.local);
 		s->view = p;
 	}
 	return worker_start(s, &s->poller, poller_run);

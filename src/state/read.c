@@ -8,19 +8,27 @@
 /* How often a read starts over because the version that it saw was gone by then. */
 #define READ_TRIES 50
 
+const struct index_pack *store_sight(const struct store *s, const char *key,
+				     fsha_version *ret_version, enum name_form *ret_form)
+{
+	const struct index_entry *e = index_find(&s->index, key);
+
+	*ret_version = e ? e->version : (fsha_version){ 0 };
+	*ret_form = e ? e->form : NAME_TOMBSTONE;
+	return index_damaged_above(&s->index, ret_version);
+}
+
 fsha_result store_look_up(struct store *s, struct term *t, const char *key,
 			  fsha_version *ret_version, enum name_form *ret_form, fsha_error *reterr)
 {
-	const struct index_entry *e;
+	const struct index_pack *damaged;
 	fsha_result result;
 
 	result = store_load(s, t, reterr);
 	if (result != FSHA_OK)
 		return result;
-	e = index_find(&s->index, key);
-	*ret_version = e ? e->version : (fsha_version){ 0 };
-	*ret_form = e ? e->form : NAME_TOMBSTONE;
-	return FSHA_OK;
+	damaged = store_sight(s, key, ret_version, ret_form);
+	return damaged ? error_copy(reterr, damaged->why) : FSHA_OK;
 }
 
 fsha_result store_not_found(const struct store *s, const char *key, fsha_error *reterr)
@@ -74,6 +82,21 @@ enum name_form store_value_form(const struct store *s)
 	return s->format ? s->format->form : NAME_VALUE;
 }
 
+static fsha_result read_packed(const struct store *s, const struct store_found *found,
+			       struct record *ret_record, fsha_error *reterr)
+{
+	char pack[NAME_SIZE];
+	fsha_result result;
+	uint8_t *bytes;
+
+	result = pack_read_bytes(&found->place, &found->part, &bytes, reterr);
+	if (result != FSHA_OK)
+		return result;
+	name_format(PACK_KEY, &found->part.pack, NAME_VALUE, pack);
+	return record_verify(&found->place, found->file, pack, s->kind, FSHA_STATE_VALUE_MAX, bytes,
+			     found->part.size, ret_record, reterr);
+}
+
 static fsha_result read_value(const struct store *s, const struct record_place *place,
 			      enum name_form form, const char *file, struct record *ret_record,
 			      fsha_error *reterr)
@@ -88,6 +111,19 @@ static fsha_result read_value(const struct store *s, const struct record_place *
 	return record_read(place, file, s->kind, FSHA_STATE_VALUE_MAX, ret_record, reterr);
 }
 
+static void locate(const struct store *s, const struct index_entry *e,
+		   struct store_found *ret_found)
+{
+	ret_found->form = e->form;
+	ret_found->place = cluster_place(s->cluster, s->dir_fd, s->directory);
+	ret_found->packed = e->pack != NULL;
+	if (e->pack) {
+		const struct pack_member *m = index_entry_member(e);
+
+		ret_found->part = (struct pack_part){ e->pack->version, m->offset, m->size };
+	}
+}
+
 static fsha_result find(struct store *s, struct term *t, const char *key, bool marked_too,
 			struct store_found *ret_found, fsha_error *reterr)
 {
@@ -98,10 +134,8 @@ static fsha_result find(struct store *s, struct term *t, const char *key, bool m
 	result = store_look_up(s, t, key, &ret_found->version, &form, reterr);
 	if (result == FSHA_OK && !name_form_lives(form) && !(marked_too && form == NAME_MARKED))
 		result = FSHA_E_NOT_FOUND;
-	if (result == FSHA_OK) {
-		ret_found->form = form;
-		ret_found->place = cluster_place(s->cluster, s->dir_fd, s->directory);
-	}
+	if (result == FSHA_OK)
+		locate(s, index_find(&s->index, key), ret_found);
 	(void)pthread_mutex_unlock(&s->mutex);
 	if (result == FSHA_OK)
 		name_format(key, &ret_found->version, ret_found->form, ret_found->file);
@@ -149,6 +183,8 @@ fsha_result store_read_whole(void *ctx, struct store *s, const struct store_foun
 {
 	struct record *ret_record = ctx;
 
+	if (found->packed)
+		return read_packed(s, found, ret_record, reterr);
 	return read_value(s, &found->place, found->form, found->file, ret_record, reterr);
 }
 

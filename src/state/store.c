@@ -16,6 +16,7 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		       fsha_error *reterr)
 {
 	struct store *s = fsu_alloc(c->fs, sizeof(*s));
+	struct record_place place;
 
 	if (s) {
 		s->cluster = c;
@@ -40,7 +41,8 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		return error_os(reterr, -ENOMEM, "alloc", "cannot open store '%s'",
 				options->directory);
 	}
-	index_init(&s->index, c->fs, -1, c->local);
+	place = cluster_place(c, -1, s->directory);
+	index_init(&s->index, &place, c->local);
 	*ret_store = s;
 	return FSHA_OK;
 }
@@ -96,7 +98,7 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 	*d = (struct store_directory){ s->directories, fd };
 	s->directories = d;
 	s->dir_fd = fd;
-	s->index.dir_fd = fd;
+	s->index.place.dir_fd = fd;
 	return FSHA_OK;
 }
 
@@ -144,10 +146,12 @@ static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 
 static void leave_directory(struct store *s)
 {
+	const struct record_place place = cluster_place(s->cluster, -1, s->directory);
+
 	s->dir_fd = -1;
 	s->durable = false;
 	index_done(&s->index);
-	index_init(&s->index, s->cluster->fs, -1, s->cluster->local);
+	index_init(&s->index, &place, s->cluster->local);
 }
 
 /* Is what we have open still what the path says? */

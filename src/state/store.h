@@ -101,6 +101,7 @@ enum store_write {
 	STORE_REPLACE, /* FSHA_E_NOT_FOUND; FSHA_E_VERSION unless it is `expected` */
 	STORE_REMOVE,  /* nothing to do when there is none; FSHA_E_VERSION as above */
 	STORE_MARK, /* as STORE_REPLACE, by a mark that its removal has begun (remove.c); again */
+	STORE_PUT,  /* add or replace, whichever it is; `expected` is not looked at */
 };
 fsha_result store_write(struct store *store, enum store_write how, const char *key,
 			const fsha_version *expected, const void *data, size_t size,
@@ -128,6 +129,26 @@ fsha_result store_look(struct store *store, const char *key, fsha_version *ret_v
 		       enum name_form *ret_form, fsha_error *reterr);
 fsha_result store_get_any(struct store *store, const char *key, struct record *ret_record,
 			  fsha_version *ret_version, enum name_form *ret_form, fsha_error *reterr);
+/* A change of one key. */
+struct store_change {
+	enum store_write how;
+	const char *key;
+	const fsha_version *expected;
+	const void *data;
+	size_t size;
+	const fsha_version *staged; /* not NULL: the value is staged already, under this version */
+};
+#define STORE_BATCH_MAX PACK_MEMBERS_MAX
+#define STORE_BATCH_SIZE_MAX FSHA_STATE_VALUE_MAX /* bytes of all values together */
+/*
+ * All of the changes or none, in one commit: they have one version, in `ret_version`. The first one
+ * that may not be made is the result, and `*ret_failed` its number; that is `count` for what is not
+ * one change's fault. Keys must differ. In doubt are all of them or none: store_settle of any key
+ * that was written tells. None in `staged`; in a store with a format of its own only removals.
+ * FSHA_OK for no changes at all.
+ */
+fsha_result store_write_batch(struct store *store, const struct store_change *changes, size_t count,
+			      fsha_version *ret_version, size_t *ret_failed, fsha_error *reterr);
 /*
  * The names in the directory that are no versioned names, sorted, as store_keys: what a person put
  * there, or another program. Not those that begin with a dot (".nfs...").
@@ -207,21 +228,35 @@ fsha_result store_load(struct store *store, struct term *term, fsha_error *reter
  */
 fsha_result store_look_up(struct store *store, struct term *term, const char *key,
 			  fsha_version *ret_version, enum name_form *ret_form, fsha_error *reterr);
+/*
+ * The same of what the index shows. Returns the damaged pack that may hold a higher version; NULL:
+ * none.
+ */
+const struct index_pack *store_sight(const struct store *store, const char *key,
+				     fsha_version *ret_version, enum name_form *ret_form);
 /* The form of the names of its values. */
 enum name_form store_value_form(const struct store *store);
 fsha_result store_not_found(const struct store *store, const char *key, fsha_error *reterr);
+/*
+ * May a change be made, as the index that was just loaded shows? FSHA_OK to commit it above
+ * `*ret_floor` (all zero: above nothing), unless `*ret_nothing`: then there is nothing to do.
+ */
+fsha_result store_check_loaded(struct store *store, struct term *term,
+			       const struct store_change *change, fsha_version *ret_floor,
+			       bool *ret_nothing, fsha_error *reterr);
+/* The directory is there, with its name durable. */
+fsha_result store_make_directory(struct store *store, struct term *term, fsha_error *reterr);
+/* Let `write` be the publication of a batch. */
+void batch_name(struct term_write *write);
+/* What was found is durable, whoever wrote it. */
+fsha_result store_sync_found(struct store *store, const char *key, fsha_error *reterr);
+/* As store_commit, with the write lock held. `*ret_sent`: what was staged is no more. */
+fsha_result store_commit_locked(struct store *store, struct term *term,
+				const struct store_change *change, bool *ret_sent,
+				fsha_version *ret_version, fsha_error *reterr);
 
 /* ---- Without it ---- */
 
-/* A change of one key, as store_write and store_write_stream make it. */
-struct store_change {
-	enum store_write how;
-	const char *key;
-	const fsha_version *expected;
-	const void *data;
-	size_t size;
-	const fsha_version *staged; /* not NULL: the value is staged already, under this version */
-};
 fsha_result store_commit(struct store *store, struct term *term, const struct store_change *change,
 			 fsha_version *ret_version, fsha_error *reterr);
 /*
@@ -238,7 +273,9 @@ struct store_found {
 	fsha_version version;
 	enum name_form form;
 	struct record_place place;
-	char file[NAME_SIZE];
+	char file[NAME_SIZE]; /* in a pack: what it would be called */
+	bool packed;
+	struct pack_part part; /* then */
 };
 /*
  * Have it read by `take`, which says FSHA_E_NOT_FOUND when the file is gone: then it is called

@@ -180,6 +180,8 @@ static fsha_result pour(void *ctx, struct store *s, const struct store_found *fo
 	struct record_stream *stream;
 	fsha_result result;
 
+	if (found->packed)
+		return pour_whole(out, s, found, reterr);
 	result = record_stream_open(&found->place, found->file, s->kind, &stream, reterr);
 	if (result == FSHA_E_UNSUPPORTED)
 		return pour_whole(out, s, found, reterr);

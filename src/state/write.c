@@ -18,7 +18,8 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
 	*ret_nothing = false;
 	switch (how) {
 	case STORE_ADD:
-		if (name_form_lives(form))
+	case STORE_PUT:
+		if (name_form_lives(form) && how == STORE_ADD)
 			return error_set(reterr, FSHA_E_EXISTS, 0, "add", "'%s/%s' exists already",
 					 s->directory, key);
 		if (form == NAME_MARKED)
@@ -54,7 +55,7 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
  * What is there already may be the work of a write that was seen and not made durable: one of ours
  * in doubt, or one of a leader that died. Whoever builds on it makes it so (test_store_durable.c).
  */
-static fsha_result sync_found(struct store *s, const char *key, fsha_error *reterr)
+fsha_result store_sync_found(struct store *s, const char *key, fsha_error *reterr)
 {
 	int r = s->dir_fd >= 0 ? fsu_fsync(s->cluster->fs, s->dir_fd) : 0;
 
@@ -64,8 +65,7 @@ static fsha_result sync_found(struct store *s, const char *key, fsha_error *rete
 	return FSHA_OK;
 }
 
-/* A namespace is there, with its name durable: once for each store object. */
-static fsha_result make_directory(struct store *s, struct term *t, fsha_error *reterr)
+fsha_result store_make_directory(struct store *s, struct term *t, fsha_error *reterr)
 {
 	char parent[STORE_PATH_SIZE];
 	fsha_result result = FSHA_OK;
@@ -78,7 +78,7 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 		if (result != FSHA_OK)
 			return result;
 	}
-	if (!s->owned || s->durable)
+	if (!s->owned || s->durable) /* once for each store object */
 		return FSHA_OK;
 	layout_parent(s->path, parent);
 	r = fsu_dir_sync(s->cluster->fs, s->cluster->fd, parent);
@@ -89,21 +89,36 @@ static fsha_result make_directory(struct store *s, struct term *t, fsha_error *r
 }
 
 /*
- * Look the key up and ask. A write in doubt, ours or another process's of the term, may come after
- * a removal of nothing.
+ * A write in doubt, ours or another process's of the term, may come after a removal of nothing.
+ * What asks for no present version outdoes a damaged pack, whatever is in it.
  */
-static fsha_result check_present(struct store *s, struct term *t, const struct store_change *c,
-				 fsha_version *ret_present, bool *ret_nothing, fsha_error *reterr)
+fsha_result store_check_loaded(struct store *s, struct term *t, const struct store_change *c,
+			       fsha_version *ret_floor, bool *ret_nothing, fsha_error *reterr)
 {
-	enum name_form form = NAME_TOMBSTONE;
+	const struct index_pack *damaged;
+	enum name_form form;
+
+	damaged = store_sight(s, c->key, ret_floor, &form);
+	if (damaged && c->how != STORE_PUT && (c->how != STORE_REMOVE || c->expected))
+		return error_copy(reterr, damaged->why);
+	if (damaged) {
+		*ret_floor = damaged->version;
+		form = NAME_VALUE;
+	}
+	return check_write(s, c->how, c->key, c->expected, ret_floor, form,
+			   s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), ret_nothing, reterr);
+}
+
+static fsha_result check_change(struct store *s, struct term *t, const struct store_change *c,
+				fsha_version *ret_floor, bool *ret_nothing, fsha_error *reterr)
+{
 	fsha_result result;
 
-	*ret_present = (fsha_version){ 0 };
-	result = store_look_up(s, t, c->key, ret_present, &form, reterr);
+	*ret_floor = (fsha_version){ 0 };
+	result = store_load(s, t, reterr);
 	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
 		return result;
-	return check_write(s, c->how, c->key, c->expected, ret_present, form,
-			   s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), ret_nothing, reterr);
+	return store_check_loaded(s, t, c, ret_floor, ret_nothing, reterr);
 }
 
 static enum name_form form_of(const struct store *s, enum store_write how)
@@ -118,10 +133,8 @@ static enum name_form form_of(const struct store *s, enum store_write how)
 	}
 }
 
-/* Under the mutex and the write lock. Whatever was staged is still there when `write` is not sent.
- */
-static fsha_result commit_locked(struct store *s, struct term *t, const struct store_change *c,
-				 bool *ret_sent, fsha_version *ret_version, fsha_error *reterr)
+fsha_result store_commit_locked(struct store *s, struct term *t, const struct store_change *c,
+				bool *ret_sent, fsha_version *ret_version, fsha_error *reterr)
 {
 	struct term_write write = {
 		.directory = s->directory,
@@ -138,11 +151,11 @@ static fsha_result commit_locked(struct store *s, struct term *t, const struct s
 
 	if (s->format && write.form == s->format->form)
 		write.stage = s->format->stage;
-	result = check_present(s, t, c, &present, &nothing, reterr);
+	result = check_change(s, t, c, &present, &nothing, reterr);
 	if (result == FSHA_OK && nothing)
-		return sync_found(s, c->key, reterr);
+		return store_sync_found(s, c->key, reterr);
 	if (result == FSHA_OK)
-		result = make_directory(s, t, reterr);
+		result = store_make_directory(s, t, reterr);
 	if (result != FSHA_OK)
 		return result;
 	write.dir_fd = s->dir_fd;
@@ -170,7 +183,7 @@ fsha_result store_commit(struct store *s, struct term *t, const struct store_cha
 	(void)pthread_mutex_lock(&s->mutex);
 	result = term_enter(t, &lock, reterr);
 	if (result == FSHA_OK) {
-		result = commit_locked(s, t, c, &sent, ret_version, reterr);
+		result = store_commit_locked(s, t, c, &sent, ret_version, reterr);
 		term_exit(t, &lock);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
@@ -186,7 +199,7 @@ fsha_result store_may_change(struct store *s, struct term *t, const struct store
 	bool nothing;
 
 	(void)pthread_mutex_lock(&s->mutex);
-	result = check_present(s, t, c, ret_present, &nothing, reterr);
+	result = check_change(s, t, c, ret_present, &nothing, reterr);
 	(void)pthread_mutex_unlock(&s->mutex);
 	return result;
 }
@@ -255,6 +268,17 @@ static fsha_result settle_by_sight(const struct store *s, const struct term *t, 
 			 "still cannot tell whether '%s/%s' was written", s->directory, key);
 }
 
+/* Does the present version lie in a pack: that of its own batch, or, `*ret_repacked`, a later one?
+ */
+static bool is_packed(const struct store *s, const char *key, const fsha_version *version,
+		      bool *ret_repacked)
+{
+	const struct index_entry *e = index_find(&s->index, key);
+
+	*ret_repacked = e && e->pack && fsha_version_compare(&e->pack->version, version) != 0;
+	return e && e->pack;
+}
+
 fsha_result store_settle(struct store *s, const char *key, const fsha_version *version,
 			 fsha_error *reterr)
 {
@@ -264,6 +288,7 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 	fsha_version present = { 0 };
 	fsha_result result;
 	enum name_form form = NAME_TOMBSTONE;
+	bool repacked = false;
 	int order;
 
 	(void)pthread_mutex_lock(&s->mutex);
@@ -271,10 +296,16 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 	result = store_look_up(s, NULL, key, &present, &form, &why);
 	if (result == FSHA_OK || result == FSHA_E_NOT_FOUND) {
 		order = fsha_version_compare(&present, version);
+		/*
+		 * Under a name that is not the right one it is in doubt at worst: what is not
+		 * there is not done once its staged file could be unlinked.
+		 */
 		write.form = order == 0 ? form : store_value_form(s);
 		write.dir_fd = s->dir_fd;
-		if (order <= 0 && s->dir_fd >= 0 && t && t->epoch.number == version->epoch &&
-		    t->seat == version->seat)
+		if (order == 0 && is_packed(s, key, version, &repacked))
+			batch_name(&write);
+		if (order <= 0 && !repacked && s->dir_fd >= 0 && t &&
+		    t->epoch.number == version->epoch && t->seat == version->seat)
 			result = term_settle(t, &write, version, reterr);
 		else
 			result = settle_by_sight(s, t, key, version, order, reterr);

@@ -1,0 +1,70 @@
+/*
+ * Packs: many records in one file, published by one rename and therefore all of them or none
+ * (doc/FORMAT.md). A record that lists the members, then the members, each a whole record that can
+ * be verified alone and moved to another pack as it is. What a pack holds of a key counts by its
+ * version, like a file of its own.
+ *
+ * A pack never changes, so its list is read once.
+ */
+#ifndef SRC_STATE_PACK_H
+#define SRC_STATE_PACK_H
+
+#include "src/record/record.h"
+
+#define PACK_KEY "@pack"
+#define PACK_MEMBERS_MAX 65536
+/* Of all members together. One value of 64 MiB fits with its envelope, and so do many small ones.
+ */
+#define PACK_SIZE_MAX (UINT64_C(128) << 20)
+
+struct pack_member {
+	const char *key; /* encoded */
+	fsha_version version;
+	enum name_form form; /* NAME_VALUE or NAME_TOMBSTONE */
+	uint32_t size;
+	uint64_t offset; /* in the file; decode and load fill it in, encode does not look at it */
+};
+
+struct pack {
+	fsha_version version;
+	uint64_t size; /* bytes of all members */
+	size_t count;
+	struct pack_member *members; /* in ascending order of keys; the same memory */
+};
+
+/* The list of members, as the payload of the pack's own record: fsu_release it. -ENOMEM. */
+int pack_encode(const struct fsu *fs, const struct pack_member *members, size_t count,
+		uint8_t **ret_payload, size_t *ret_len);
+/*
+ * The other direction: no I/O. `offset` is where the first member begins. -EBADMSG for what encode
+ * would not have written, with `ret_why`; -ENOMEM. fsu_release it.
+ */
+int pack_decode(const struct fsu *fs, const uint8_t *payload, size_t len,
+		const fsha_version *version, uint64_t offset, struct pack **ret_pack,
+		const char **ret_why);
+
+/*
+ * Read and verify the list of the pack `version`. NOT_FOUND when the file is gone; CORRUPT, with
+ * its name.
+ */
+fsha_result pack_load(const struct record_place *place, const fsha_version *version,
+		      struct pack **ret_pack, fsha_error *reterr);
+
+/* Write a pack under `path`, with the version in `content`, and make it durable. For term_commit.
+ */
+fsha_result pack_stage(const struct record_place *place, const struct record_content *content,
+		       const struct pack_member *members, size_t count, const void *records,
+		       size_t records_size, int dirfd, const char *path, struct pack **ret_pack,
+		       int *ret_errno, const char **ret_op, fsha_error *reterr);
+
+/* Where a member lies. */
+struct pack_part {
+	fsha_version pack;
+	uint64_t offset;
+	uint32_t size;
+};
+/* The bytes of a member, not verified: fsu_release them. Results as record_read. */
+fsha_result pack_read_bytes(const struct record_place *place, const struct pack_part *part,
+			    uint8_t **ret_bytes, fsha_error *reterr);
+
+#endif
