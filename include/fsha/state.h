@@ -78,11 +78,78 @@ FSHA_API fsha_result fsha_state_store_exists(fsha_state_store *store, const char
 /**
  * Read a value, verified. `*ret_data` is freed by fsha_free; it has one zero byte more than
  * `*ret_size`. FSHA_E_NOT_FOUND; FSHA_E_CORRUPT: the newest version is damaged (never a reason to
- * fall back to an older one). `ret_version` may be NULL. Flink: getAndLock. Since 0.1.
+ * fall back to an older one); FSHA_E_INVALID: it came as a stream and has more than
+ * FSHA_STATE_VALUE_MAX bytes, see fsha_state_store_get_fd. `ret_version` may be NULL. Flink:
+ * getAndLock. Since 0.1.
  */
 FSHA_API fsha_result fsha_state_store_get(fsha_state_store *store, const char *name,
 					  void **ret_data, size_t *ret_size,
 					  fsha_version *ret_version, fsha_error *reterr);
+
+/*
+ * Values of any size, up to what the filesystem takes, with the memory of one chunk. Such an entry
+ * is one as any other: for exists, list, remove, replace, and, as far as it fits into memory, get.
+ *
+ * While its bytes pass nothing is locked, other calls on the store go on, and the term of office
+ * may end: then nothing is done (FSHA_E_NOT_LEADER, FSHA_E_FENCED). FSHA_E_VERSION, here also of
+ * adding: another call wrote or removed that name meanwhile; nothing was done, try again. FSHA_E_IO
+ * also when the source or the target failed; error.op is "read" or "write" then.
+ */
+
+/* As `size`: all up to the end. */
+#define FSHA_TO_END UINT64_MAX
+
+/**
+ * As fsha_state_store_add, with the bytes of a descriptor from where it stands: `size` of them, or
+ * all up to its end (FSHA_TO_END). FSHA_E_INVALID also when it ends before, or cannot be read. A
+ * pipe or socket is waited for without limit; one that is set not to block (EAGAIN) is an error.
+ * Where the descriptor stands afterwards is told only by FSHA_OK: behind what was read. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_add_fd(fsha_state_store *store, const char *name, int fd,
+					     uint64_t size, fsha_version *ret_version,
+					     fsha_error *reterr);
+/** As fsha_state_store_replace, with the bytes of a descriptor. Since 0.1. */
+FSHA_API fsha_result fsha_state_store_replace_fd(fsha_state_store *store, const char *name,
+						 const fsha_version *expected, int fd,
+						 uint64_t size, fsha_version *ret_version,
+						 fsha_error *reterr);
+/**
+ * Write the value of a name to a descriptor, from where that stands. Only FSHA_OK says that what
+ * was written is the value: the checksum is behind its last byte, so after any other result throw
+ * away what was written. FSHA_E_NOT_FOUND, FSHA_E_CORRUPT as fsha_state_store_get; FSHA_E_VERSION:
+ * the value was replaced and taken away while it was read, read again. `ret_size` and `ret_version`
+ * may be NULL. Nothing is synced. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_get_fd(fsha_state_store *store, const char *name, int fd,
+					     uint64_t *ret_size, fsha_version *ret_version,
+					     fsha_error *reterr);
+
+/**
+ * Puts the next bytes of a value, at least 1 and at most `size`, into `buf` and returns how many; 0
+ * at the end of the value. Less than 0 (a negative errno, for the message) ends the call that asked
+ * with FSHA_E_IO: nothing is written. Called in the thread of that call, with nothing locked.
+ */
+typedef int64_t fsha_read_function(void *ctx, void *buf, size_t size);
+/**
+ * Takes the next bytes of a value and returns 0. Anything else (a negative errno, for the message)
+ * ends the call that reads with FSHA_E_IO. Called in the thread of that call, with nothing locked.
+ */
+typedef int fsha_write_function(void *ctx, const void *data, size_t size);
+
+/** As fsha_state_store_add, with what `read` gives. It is called until it ends. Since 0.1. */
+FSHA_API fsha_result fsha_state_store_add_stream(fsha_state_store *store, const char *name,
+						 fsha_read_function *read, void *ctx,
+						 fsha_version *ret_version, fsha_error *reterr);
+/** As fsha_state_store_replace, with what `read` gives. Since 0.1. */
+FSHA_API fsha_result fsha_state_store_replace_stream(fsha_state_store *store, const char *name,
+						     const fsha_version *expected,
+						     fsha_read_function *read, void *ctx,
+						     fsha_version *ret_version, fsha_error *reterr);
+/** As fsha_state_store_get_fd, into `write`. Since 0.1. */
+FSHA_API fsha_result fsha_state_store_get_stream(fsha_state_store *store, const char *name,
+						 fsha_write_function *write, void *ctx,
+						 uint64_t *ret_size, fsha_version *ret_version,
+						 fsha_error *reterr);
 
 /**
  * One entry of fsha_state_store_get_all. With a result other than FSHA_OK there is no data, and

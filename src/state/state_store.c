@@ -7,17 +7,10 @@
 #include "src/cluster/layout.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
-#include "src/state/store.h"
+#include "src/state/state_store.h"
 
-struct fsha_state_store {
-	struct fsha_services *services;
-	struct store *store;
-	fsha_discard_fn discard; /* NULL: values point to nothing */
-	void *discard_ctx;
-};
-
-static fsha_result encode(const char *what, const char *name, char *ret_component,
-			  fsha_error *reterr)
+fsha_result state_store_encode(const char *what, const char *name, char *ret_component,
+			       fsha_error *reterr)
 {
 	int r = name ? fsu_path_encode(name, strlen(name), ret_component) : -EINVAL;
 
@@ -49,9 +42,9 @@ fsha_result fsha_state_store_open(fsha_services *services, const char *namespace
 
 	if (!services || !ret_store)
 		return error_set(reterr, FSHA_E_INVALID, 0, "open", "an argument is NULL");
-	result = encode("namespace", namespace_, namespace_component, reterr);
+	result = state_store_encode("namespace", namespace_, namespace_component, reterr);
 	if (result == FSHA_OK)
-		result = encode("election", election, election_component, reterr);
+		result = state_store_encode("election", election, election_component, reterr);
 	if (result != FSHA_OK)
 		return result;
 	(void)snprintf(directory, sizeof(directory), LAYOUT_STATE "/%s", namespace_component);
@@ -95,7 +88,7 @@ static fsha_result write_entry(fsha_state_store *s, enum store_write how, const 
 
 	if (!s || (!data && size > 0))
 		return error_set(reterr, FSHA_E_INVALID, 0, "write", "an argument is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	if (result != FSHA_OK)
 		return result;
 	return store_write(s->store, how, key, expected, data, size, ret_version, reterr);
@@ -125,7 +118,7 @@ static fsha_result finish_removal(fsha_state_store *s, const char *name, fsha_er
 
 	if (!s->discard)
 		return FSHA_E_NOT_FOUND;
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	return result == FSHA_OK ? store_finish_removal(s->store, key, &discard, reterr) : result;
 }
 
@@ -151,7 +144,7 @@ fsha_result fsha_state_store_release_and_try_remove(fsha_state_store *s, const c
 		*ret_removed = 0;
 	if (!s)
 		return error_set(reterr, FSHA_E_INVALID, 0, "remove", "the store is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	if (result == FSHA_OK)
 		result = store_release_and_try_remove(s->store, key, s->discard ? &discard : NULL,
 						      reterr);
@@ -208,7 +201,7 @@ fsha_result fsha_state_store_exists(fsha_state_store *s, const char *name,
 
 	if (!s || !ret_version)
 		return error_set(reterr, FSHA_E_INVALID, 0, "exists", "an argument is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	return result == FSHA_OK ? store_exists(s->store, key, ret_version, reterr) : result;
 }
 
@@ -221,7 +214,7 @@ fsha_result fsha_state_store_get(fsha_state_store *s, const char *name, void **r
 
 	if (!s || !ret_data || !ret_size)
 		return error_set(reterr, FSHA_E_INVALID, 0, "get", "an argument is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	if (result == FSHA_OK)
 		result = store_get(s->store, key, &record, ret_version, reterr);
 	if (result != FSHA_OK)
@@ -350,7 +343,7 @@ static int visit_name(fsha_state_store *s, const char *name,
 	char key[FSU_COMPONENT_MAX + 1];
 	int r = 0;
 
-	entry.result = encode("name", name, key, &error);
+	entry.result = state_store_encode("name", name, key, &error);
 	if (entry.result == FSHA_OK)
 		entry.result = store_get(s->store, key, &record, &entry.version, &error);
 	if (entry.result == FSHA_E_NOT_FOUND)
@@ -400,7 +393,7 @@ fsha_result fsha_state_store_release(fsha_state_store *s, const char *name, fsha
 
 	if (!s)
 		return error_set(reterr, FSHA_E_INVALID, 0, "release", "an argument is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	if (result == FSHA_OK)
 		store_forget(s->store);
 	return result;
@@ -422,6 +415,6 @@ fsha_result fsha_state_store_settle(fsha_state_store *s, const char *name,
 
 	if (!s || !version)
 		return error_set(reterr, FSHA_E_INVALID, 0, "settle", "an argument is NULL");
-	result = encode("name", name, key, reterr);
+	result = state_store_encode("name", name, key, reterr);
 	return result == FSHA_OK ? store_settle(s->store, key, version, reterr) : result;
 }
