@@ -239,10 +239,51 @@ FSHA_API fsha_result fsha_state_store_release_and_try_remove(fsha_state_store *s
 FSHA_API fsha_result fsha_state_store_remove(fsha_state_store *store, const char *name,
 					     fsha_version *ret_version, fsha_error *reterr);
 /**
- * Remove every name, marked or not, without discarding anything. Goes on after an error and reports
- * the first. Flink: clearEntries. Since 0.1.
+ * Remove every name, marked or not, without discarding anything. Up to FSHA_STATE_BATCH_MAX names
+ * go in one batch: all of them or none. With more it goes on after an error and reports the first.
+ * Flink: clearEntries. Since 0.1.
  */
 FSHA_API fsha_result fsha_state_store_clear(fsha_state_store *store, fsha_error *reterr);
+#define FSHA_STATE_BATCH_MAX 65536                     /* changes in one batch */
+#define FSHA_STATE_BATCH_SIZE_MAX (UINT64_C(64) << 20) /* bytes of all values in it */
+
+/** What a change does to its name. */
+enum {
+	FSHA_STATE_PUT = 0,     /* add or replace, whichever it is */
+	FSHA_STATE_ADD = 1,     /* FSHA_E_EXISTS when there is one */
+	FSHA_STATE_REPLACE = 2, /* FSHA_E_NOT_FOUND, and FSHA_E_VERSION unless it is `expected` */
+	FSHA_STATE_REMOVE = 3   /* nothing to do when there is none; FSHA_E_VERSION as above */
+};
+/** A change of one name. */
+typedef struct fsha_state_change {
+	uint32_t how;       /* FSHA_STATE_... */
+	uint32_t reserved0; /* must be 0 */
+	const char *name;
+	const fsha_version *expected; /* NULL: any; FSHA_STATE_PUT and _ADD take none */
+	const void *data;             /* may be NULL when size is 0; _REMOVE takes none */
+	size_t size;
+} fsha_state_change;
+/**
+ * Make `count` changes of different names at once: all of them or none, whatever happens, in one
+ * commit, so a thousand cost little more than one. At most FSHA_STATE_BATCH_MAX changes with values
+ * of FSHA_STATE_BATCH_SIZE_MAX bytes in all; none at all is FSHA_OK.
+ *
+ * `ret_version` (may be NULL) gets the one version that all of them have now, also with
+ * FSHA_E_INDOUBT; it stays as it was when there was nothing to do. In doubt are all of them
+ * together: fsha_state_store_settle with this version and any of the names that were put tells.
+ *
+ * When a change may not be made, its result is the result, its number goes to `ret_failed` (may be
+ * NULL), and nothing is written: the first of them counts. FSHA_E_EXISTS also for a put or an add
+ * of a name whose removal has begun. FSHA_E_INVALID: a name that is none or comes twice, a value
+ * that is too large. `*ret_failed` is `count` when no one change is at fault.
+ *
+ * Flink: none; etcd and ZooKeeper have multi. Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_batch(fsha_state_store *store,
+					    const fsha_state_change *changes, size_t count,
+					    fsha_version *ret_version, size_t *ret_failed,
+					    fsha_error *reterr);
+
 /**
  * Forget what this object holds of a name in memory. The entry stays. Flink: release. Since 0.1.
  */

@@ -29,12 +29,13 @@ static struct store_handle *copy(const struct fsu *fs, const struct index_entry 
 	return handles;
 }
 
-fsha_result store_handles(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
-			  fsha_error *reterr)
+fsha_result store_known(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
+			fsha_error *ret_damage, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
 	const struct index_entry **entries = NULL;
+	const struct index_pack *damaged;
 	struct store_handle *handles = NULL;
 	size_t count = 0, n = 0;
 	fsha_result result;
@@ -46,6 +47,9 @@ fsha_result store_handles(struct store *s, struct store_handle **ret_handles, si
 		r = index_sorted(&s->index, &entries, &count);
 	if ((result == FSHA_OK && r == 0) || result == FSHA_E_NOT_FOUND)
 		handles = copy(s->cluster->fs, entries, count, &n);
+	damaged = index_damaged_above(&s->index, &(fsha_version){ 0 });
+	if (damaged)
+		(void)error_copy(ret_damage, damaged->why);
 	(void)pthread_mutex_unlock(&s->mutex);
 	fsu_release(s->cluster->fs, entries);
 	term_unref(t);
@@ -58,6 +62,18 @@ fsha_result store_handles(struct store *s, struct store_handle **ret_handles, si
 	*ret_handles = handles;
 	*ret_count = n;
 	return FSHA_OK;
+}
+
+fsha_result store_handles(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
+			  fsha_error *reterr)
+{
+	fsha_error damage = FSHA_ERROR_INIT;
+	fsha_result result = store_known(s, ret_handles, ret_count, &damage, reterr);
+
+	if (result != FSHA_OK || damage.result == FSHA_OK)
+		return result;
+	fsu_release(s->cluster->fs, *ret_handles);
+	return error_copy(reterr, &damage);
 }
 
 fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsha_error *reterr)

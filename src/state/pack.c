@@ -142,9 +142,8 @@ int pack_decode(const struct fsu *fs, const uint8_t *payload, size_t len,
 
 /* ---- The file ---- */
 
-/* The bytes from `offset` on, as far as there are any. */
-static int read_at(const struct fsu *fs, int fd, uint8_t *buf, size_t len, uint64_t offset,
-		   size_t *ret_len)
+int pack_read_at(const struct fsu *fs, int fd, uint8_t *buf, size_t len, uint64_t offset,
+		 size_t *ret_len)
 {
 	size_t done = 0;
 
@@ -161,8 +160,8 @@ static int read_at(const struct fsu *fs, int fd, uint8_t *buf, size_t len, uint6
 	return 0;
 }
 
-static fsha_result open_pack(const struct record_place *place, const fsha_version *version,
-			     char *ret_name, int *ret_fd, size_t *ret_size, fsha_error *reterr)
+fsha_result pack_open(const struct record_place *place, const fsha_version *version, char *ret_name,
+		      int *ret_fd, size_t *ret_size, fsha_error *reterr)
 {
 	name_format(PACK_KEY, version, NAME_VALUE, ret_name);
 	*ret_fd = fsu_file_open(place->fs, place->dir_fd, ret_name, ret_size);
@@ -179,7 +178,7 @@ static int read_head(const struct fsu *fs, int fd, size_t file_size, uint8_t **r
 
 	if (!bytes)
 		return -ENOMEM;
-	r = read_at(fs, fd, bytes, want, 0, &len);
+	r = pack_read_at(fs, fd, bytes, want, 0, &len);
 	if (r < 0)
 		goto fail;
 	/* What cannot be told from the head is for the decoder to refuse. */
@@ -192,7 +191,7 @@ static int read_head(const struct fsu *fs, int fd, size_t file_size, uint8_t **r
 		if (r < 0)
 			goto fail;
 		bytes = more;
-		r = read_at(fs, fd, bytes + len, whole - len, len, &rest);
+		r = pack_read_at(fs, fd, bytes + len, whole - len, len, &rest);
 		if (r < 0)
 			goto fail;
 		len += rest;
@@ -216,7 +215,7 @@ fsha_result pack_load(const struct record_place *place, const fsha_version *vers
 	uint8_t *bytes;
 	int fd, r;
 
-	result = open_pack(place, version, name, &fd, &file_size, reterr);
+	result = pack_open(place, version, name, &fd, &file_size, reterr);
 	if (result != FSHA_OK)
 		return result;
 	r = read_head(place->fs, fd, file_size, &bytes, &len);
@@ -288,11 +287,11 @@ fsha_result pack_read_bytes(const struct record_place *place, const struct pack_
 	uint8_t *bytes;
 	int fd, r;
 
-	result = open_pack(place, &part->pack, name, &fd, &file_size, reterr);
+	result = pack_open(place, &part->pack, name, &fd, &file_size, reterr);
 	if (result != FSHA_OK)
 		return result;
 	bytes = fsu_alloc(place->fs, part->size);
-	r = bytes ? read_at(place->fs, fd, bytes, part->size, part->offset, &len) : -ENOMEM;
+	r = bytes ? pack_read_at(place->fs, fd, bytes, part->size, part->offset, &len) : -ENOMEM;
 	(void)fsu_close(place->fs, fd); /* opened for reading */
 	if (r == 0 && len == part->size) {
 		*ret_bytes = bytes;

@@ -32,6 +32,13 @@ struct pack {
 	struct pack_member *members; /* in ascending order of keys; the same memory */
 };
 
+/* Open the file; its name comes out too (NAME_SIZE bytes), for messages. */
+fsha_result pack_open(const struct record_place *place, const fsha_version *version, char *ret_name,
+		      int *ret_fd, size_t *ret_size, fsha_error *reterr);
+/* The bytes from `offset` on, as far as there are any. -errno. */
+int pack_read_at(const struct fsu *fs, int fd, uint8_t *buf, size_t len, uint64_t offset,
+		 size_t *ret_len);
+
 /* The list of members, as the payload of the pack's own record: fsu_release it. -ENOMEM. */
 int pack_encode(const struct fsu *fs, const struct pack_member *members, size_t count,
 		uint8_t **ret_payload, size_t *ret_len);
@@ -66,5 +73,26 @@ struct pack_part {
 /* The bytes of a member, not verified: fsu_release them. Results as record_read. */
 fsha_result pack_read_bytes(const struct record_place *place, const struct pack_part *part,
 			    uint8_t **ret_bytes, fsha_error *reterr);
+/*
+ * The same for who reads many: each pack is opened once and read in large pieces, as long as it is
+ * read from its beginning to its end, more or less. All zero but `fs` to begin with. One thread.
+ */
+#define PACK_WINDOWS 8
+struct pack_window {
+	fsha_version pack; /* all zero: none is open */
+	int fd;
+	uint64_t start; /* of the bytes in `bytes` */
+	size_t len;
+	uint8_t *bytes;
+	uint64_t used; /* when, counted in reads */
+};
+struct pack_reader {
+	const struct fsu *fs;
+	struct pack_window windows[PACK_WINDOWS];
+	uint64_t reads;
+};
+fsha_result pack_reader_read(struct pack_reader *reader, const struct record_place *place,
+			     const struct pack_part *part, uint8_t **ret_bytes, fsha_error *reterr);
+void pack_reader_done(struct pack_reader *reader);
 
 #endif

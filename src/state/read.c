@@ -82,14 +82,17 @@ enum name_form store_value_form(const struct store *s)
 	return s->format ? s->format->form : NAME_VALUE;
 }
 
+/* `reader` may be NULL. */
 static fsha_result read_packed(const struct store *s, const struct store_found *found,
-			       struct record *ret_record, fsha_error *reterr)
+			       struct pack_reader *reader, struct record *ret_record,
+			       fsha_error *reterr)
 {
 	char pack[NAME_SIZE];
 	fsha_result result;
 	uint8_t *bytes;
 
-	result = pack_read_bytes(&found->place, &found->part, &bytes, reterr);
+	result = reader ? pack_reader_read(reader, &found->place, &found->part, &bytes, reterr) :
+			  pack_read_bytes(&found->place, &found->part, &bytes, reterr);
 	if (result != FSHA_OK)
 		return result;
 	name_format(PACK_KEY, &found->part.pack, NAME_VALUE, pack);
@@ -184,8 +187,31 @@ fsha_result store_read_whole(void *ctx, struct store *s, const struct store_foun
 	struct record *ret_record = ctx;
 
 	if (found->packed)
-		return read_packed(s, found, ret_record, reterr);
+		return read_packed(s, found, NULL, ret_record, reterr);
 	return read_value(s, &found->place, found->form, found->file, ret_record, reterr);
+}
+
+struct sequential {
+	struct pack_reader *reader;
+	struct record *ret_record;
+};
+
+static fsha_result read_next(void *ctx, struct store *s, const struct store_found *found,
+			     fsha_error *reterr)
+{
+	const struct sequential *next = ctx;
+
+	if (found->packed)
+		return read_packed(s, found, next->reader, next->ret_record, reterr);
+	return store_read_whole(next->ret_record, s, found, reterr);
+}
+
+fsha_result store_get_next(struct store *s, const char *key, struct pack_reader *reader,
+			   struct record *ret_record, fsha_version *ret_version, fsha_error *reterr)
+{
+	struct sequential next = { reader, ret_record };
+
+	return store_read(s, key, read_next, &next, ret_version, reterr);
 }
 
 fsha_result store_get(struct store *s, const char *key, struct record *ret_record,

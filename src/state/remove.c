@@ -12,6 +12,7 @@
  */
 #include "src/result/error.h"
 #include "src/state/store.h"
+#include <errno.h>
 
 /* How often another writer may come between a look and the step that follows from it. */
 #define REMOVE_TRIES 50
@@ -129,23 +130,42 @@ fsha_result store_finish_removal(struct store *s, const char *key, const struct 
 	return steps(s, key, d, true, reterr);
 }
 
+/* The keys of one part, in one batch: all of them or none. */
+static fsha_result clear_part(struct store *s, const struct store_handle *handles, size_t count,
+			      struct store_change *changes, fsha_error *reterr)
+{
+	for (size_t i = 0; i < count; i++)
+		changes[i] = (struct store_change){ .how = STORE_REMOVE, .key = handles[i].key };
+	return store_write_batch(s, changes, count, NULL, NULL, reterr);
+}
+
 fsha_result store_clear(struct store *s, fsha_error *reterr)
 {
-	fsha_error error = FSHA_ERROR_INIT;
+	fsha_error error = FSHA_ERROR_INIT, damage = FSHA_ERROR_INIT;
 	fsha_result first = FSHA_OK, result;
+	struct store_change *changes;
 	struct store_handle *handles;
-	size_t count;
+	size_t count, part;
 
-	result = store_handles(s, &handles, &count, reterr);
+	result = store_known(s, &handles, &count, &damage, reterr);
 	if (result != FSHA_OK)
 		return result;
-	for (size_t i = 0; i < count; i++) {
-		result = store_write(s, STORE_REMOVE, handles[i].key, NULL, NULL, 0, NULL, &error);
+	part = count < STORE_BATCH_MAX ? count : STORE_BATCH_MAX;
+	changes = fsu_alloc(s->cluster->fs, (part + 1) * sizeof(*changes));
+	if (!changes)
+		first = error_os(reterr, -ENOMEM, "alloc", "cannot clear '%s'", s->directory);
+	for (size_t i = 0; changes && i < count; i += part) {
+		part = count - i < part ? count - i : part;
+		result = clear_part(s, handles + i, part, changes, &error);
 		if (result != FSHA_OK && first == FSHA_OK)
 			first = error_copy(reterr, &error);
 		if (result == FSHA_E_NOT_LEADER || result == FSHA_E_FENCED)
 			break; /* it will be no better for the others */
 	}
+	fsu_release(s->cluster->fs, changes);
 	fsu_release(s->cluster->fs, handles);
+	/* What a damaged pack holds is not known, and so not removed. */
+	if (first == FSHA_OK && damage.result != FSHA_OK)
+		first = error_copy(reterr, &damage);
 	return first;
 }

@@ -334,7 +334,7 @@ fsha_result fsha_state_store_to_string(fsha_state_store *s, char *text, size_t s
 }
 
 /* 0 to go on, else what the visitor said; entries that are gone by now are passed over. */
-static int visit_name(fsha_state_store *s, const char *name,
+static int visit_name(fsha_state_store *s, const char *name, struct pack_reader *reader,
 		      int (*visit)(void *ctx, const fsha_state_entry *entry), void *ctx)
 {
 	fsha_error error = FSHA_ERROR_INIT;
@@ -345,7 +345,8 @@ static int visit_name(fsha_state_store *s, const char *name,
 
 	entry.result = state_store_encode("name", name, key, &error);
 	if (entry.result == FSHA_OK)
-		entry.result = store_get(s->store, key, &record, &entry.version, &error);
+		entry.result =
+			store_get_next(s->store, key, reader, &record, &entry.version, &error);
 	if (entry.result == FSHA_E_NOT_FOUND)
 		return 0;
 	if (entry.result == FSHA_OK) {
@@ -363,18 +364,21 @@ fsha_result fsha_state_store_get_all(fsha_state_store *s,
 				     int (*visit)(void *ctx, const fsha_state_entry *entry),
 				     void *ctx, fsha_error *reterr)
 {
+	struct pack_reader reader = { .fs = NULL };
 	fsha_result result;
 	char **names = NULL;
 	size_t count;
 
 	if (!s || !visit)
 		return error_set(reterr, FSHA_E_INVALID, 0, "get_all", "an argument is NULL");
+	reader.fs = services_fs(s->services);
 	result = fsha_state_store_list(s, &names, &count, reterr);
 	if (result != FSHA_OK)
 		return result;
 	for (size_t i = 0; i < count; i++)
-		if (visit_name(s, names[i], visit, ctx) != 0)
+		if (visit_name(s, names[i], &reader, visit, ctx) != 0)
 			break;
+	pack_reader_done(&reader);
 	fsu_release(services_fs(s->services), names);
 	return FSHA_OK;
 }

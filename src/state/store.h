@@ -112,6 +112,13 @@ fsha_result store_exists(struct store *store, const char *key, fsha_version *ret
 fsha_result store_get(struct store *store, const char *key, struct record *ret_record,
 		      fsha_version *ret_version, fsha_error *reterr);
 /*
+ * The same for who reads one key after the other, in the order of store_keys: what lies in packs is
+ * read in large pieces. `reader` begins as { .fs = ... }; pack_reader_done it.
+ */
+fsha_result store_get_next(struct store *store, const char *key, struct pack_reader *reader,
+			   struct record *ret_record, fsha_version *ret_version,
+			   fsha_error *reterr);
+/*
  * The same for values of any size (not in a store with a format of its own). Nothing is locked
  * while the bytes pass: a write is staged first, and what was asked before is asked again at its
  * commit. FSHA_E_VERSION, also of STORE_ADD: another call wrote or removed the key meanwhile. A
@@ -175,6 +182,12 @@ struct store_handle {
 /* Sorted by key, our own ("@owner") left out: one allocation. */
 fsha_result store_handles(struct store *store, struct store_handle **ret_handles, size_t *ret_count,
 			  fsha_error *reterr);
+/*
+ * The same without what is in damaged packs, which store_handles refuses to leave out: then
+ * ret_damage->result is FSHA_E_CORRUPT.
+ */
+fsha_result store_known(struct store *store, struct store_handle **ret_handles, size_t *ret_count,
+			fsha_error *ret_damage, fsha_error *reterr);
 /* Encoded keys of what exists, sorted: one allocation, ended by NULL. */
 fsha_result store_keys(struct store *store, char ***ret_keys, size_t *ret_count,
 		       fsha_error *reterr);
@@ -205,8 +218,8 @@ fsha_result store_finish_removal(struct store *store, const char *key,
 				 const struct store_discard *discard, fsha_error *reterr);
 
 /*
- * Remove every key, marked or not, without discarding anything. Goes on after an error and reports
- * the first.
+ * Remove every key, marked or not, without discarding anything: in one batch of up to
+ * STORE_BATCH_MAX keys, so all of these or none. Goes on after an error and reports the first.
  */
 fsha_result store_clear(struct store *store, fsha_error *reterr);
 
