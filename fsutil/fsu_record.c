@@ -265,6 +265,17 @@ static unsigned format_of(const uint8_t *buf)
 }
 
 /*
+ * Every format to come begins with magic and number and ends with the checksum over all before it,
+ * so that a newer record is told from a damaged one.
+ */
+static const char newer_format[] = "of a newer format than this version knows";
+
+static bool is_newer(const uint8_t *buf, size_t len)
+{
+	return format_of(buf) > FSU_RECORD_FORMAT && checksum_fits(buf, len);
+}
+
+/*
  * From the outside in: nothing is looked at before the sizes say that it is there, and what kind of
  * file it is comes before whether it is damaged, so that a foreign file and one of a newer version
  * are called by their names.
@@ -280,7 +291,8 @@ static const char *decode(const uint8_t *buf, size_t len, struct fsu_record *rec
 	if (len < fsu_record_bound(1, 0))
 		return "cut off";
 	if (format_of(buf) != FSU_RECORD_FORMAT)
-		return "of a format that this version does not know";
+		return is_newer(buf, len) ? newer_format :
+					    "of a format that this version does not know";
 	reserved = get_head(buf, record);
 	if (record->flags & FSU_RECORD_STREAMED)
 		return fsu_stream_decode(buf, len, record);
@@ -326,7 +338,7 @@ int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_rec
 	if (why) {
 		if (ret_why)
 			*ret_why = why;
-		return -EBADMSG;
+		return why == newer_format ? -EPROTONOSUPPORT : -EBADMSG;
 	}
 	*ret_record = record;
 	return 0;

@@ -78,8 +78,9 @@ ssize_t fsu_record_encode(const struct fsu *fs, const struct fsu_record *record,
 			  size_t size);
 /*
  * -EBADMSG for anything that encode would not have written, whatever the reason; `ret_why` (may be
- * NULL) says which. One thing passes that our encoder would have written otherwise: a payload that
- * is stored as it is although it would deflate, since how well it does depends on the zlib.
+ * NULL) says which. -EPROTONOSUPPORT for what is whole and of a newer format. One thing passes that
+ * our encoder would have written otherwise: a payload that is stored as it is although it would
+ * deflate, since how well it does depends on the zlib.
  */
 int fsu_record_decode(const uint8_t *buf, size_t len, struct fsu_record *ret_record,
 		      const char **ret_why);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "fsutil/fsu_file.h"
 #include "src/cluster/layout.h"
@@ -230,6 +231,29 @@ static void put_settings(const uint8_t *payload, size_t size, uint64_t sequence,
 	fsu_release(f->client[0], buf);
 }
 
+/* An envelope of a layout to come: only its magic, its number and its checksum are known. */
+static void newer_envelope_of_the_settings_is_refused_as_such(void **state)
+{
+	struct cluster_options options = fixture_cluster_options(false);
+	uint8_t buf[300];
+	struct fsu_writer tail = { .buf = buf, .size = sizeof(buf), .len = sizeof(buf) - 16 };
+	fsha_version first = { .sequence = 1 };
+	XXH128_hash_t hash;
+	char name[NAME_SIZE];
+
+	(void)state;
+	memset(buf, 'x', sizeof(buf));
+	memcpy(buf, "FSHAREC\n\2\0", 10);
+	name_format(LAYOUT_SETTINGS, &first, NAME_VALUE, name);
+	crashfs_put(f->fs, fixture_path(f, "%s", name), buf, sizeof(buf));
+	expect_refused(&options, FSHA_E_CORRUPT, "damaged");
+	hash = XXH3_128bits(buf, sizeof(buf) - 16);
+	fsu_put_u64(&tail, hash.low64);
+	fsu_put_u64(&tail, hash.high64);
+	crashfs_put(f->fs, fixture_path(f, "%s", name), buf, sizeof(buf));
+	expect_refused(&options, FSHA_E_UNSUPPORTED, "upgrade");
+}
+
 static void newer_format_is_refused_as_such_whatever_else_it_says(void **state)
 {
 	struct settings settings = { .format = CLUSTER_FORMAT + 1, .lease_ms = FIXTURE_LEASE_MS };
@@ -378,6 +402,7 @@ int main(void)
 		bare_test(empty_directory_is_taken_over),
 		bare_test(empty_directory_is_no_cluster_for_a_reader),
 		bare_test(foreign_directory_is_refused_and_left_alone),
+		cluster_test(newer_envelope_of_the_settings_is_refused_as_such),
 		cluster_test(newer_format_is_refused_as_such_whatever_else_it_says),
 		cluster_test(settings_that_make_no_sense_are_corrupt),
 		cluster_test(settings_with_any_byte_changed_or_cut_off_are_corrupt),

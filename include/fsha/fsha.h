@@ -8,6 +8,7 @@
 #include "fsha/config.h"
 #include "fsha/election.h"
 #include "fsha/job_graph.h"
+#include "fsha/maintenance.h"
 #include "fsha/metrics.h"
 #include "fsha/result.h"
 #include "fsha/retrieval.h"

@@ -12,7 +12,7 @@ static const struct command {
 } commands[] = {
 	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
 	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
-	{ "config", config_main },
+	{ "config", config_main },   { "verify", verify_main },
 };
 
 static const char help[] =
@@ -28,6 +28,7 @@ static const char help[] =
 	"  history ELECTION                                   who led when, and how it ended\n"
 	"  metrics                                            how the cluster stands, for "
 	"Prometheus\n"
+	"  verify                                             is the cluster directory sound?\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
 	"  config                                             the settings, and where each is "
 	"from\n"

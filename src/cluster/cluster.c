@@ -150,6 +150,38 @@ static fsha_result open_fixed(struct cluster *c, const char *name, int *ret_fd, 
 	return FSHA_OK;
 }
 
+/* The same, of those that are there: what is missing is looked for twice. */
+static fsha_result open_present(struct cluster *c, fsha_error *reterr)
+{
+	const char *const names[] = { LAYOUT_LEADERS, LAYOUT_ELECTIONS, LAYOUT_MEMBERS };
+	int *const fds[] = { &c->leaders_fd, &c->elections_fd, &c->members_fd };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct fsu_stamp stamp;
+		int fd = -ENOENT;
+
+		for (int look = 0; look < 2 && (fd == -ENOENT || fd == -ESTALE); look++) {
+			(void)fsu_stamp_read(c->fs, c->fd, "", &stamp);
+			fd = fsu_dir_open(c->fs, c->fd, names[i]);
+		}
+		if (fd >= 0)
+			*fds[i] = fd;
+		else if (fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+			return error_os(reterr, fd, "open", "cannot open '%s/%s'", c->path,
+					names[i]);
+	}
+	return FSHA_OK;
+}
+
+static bool has_elections(const struct cluster *c)
+{
+	int fd = fsu_dir_open(c->fs, c->fd, LAYOUT_ELECTIONS);
+
+	if (fd >= 0)
+		(void)fsu_close(c->fs, fd); /* a directory */
+	return fd >= 0;
+}
+
 /* Everything behind the descriptor of the cluster directory. */
 static fsha_result open_inside(struct cluster *c, const struct cluster_options *options,
 			       fsha_error *reterr)
@@ -168,6 +200,11 @@ static fsha_result open_inside(struct cluster *c, const struct cluster_options *
 				 options->storage_dir);
 
 	result = read_settings(c, reterr);
+	if (options->inspect &&
+	    (result == FSHA_E_CORRUPT || (result == FSHA_E_NOT_FOUND && has_elections(c)))) {
+		c->lease_ms = CLUSTER_LEASE_MS_DEFAULT;
+		result = FSHA_OK;
+	}
 	if (result == FSHA_E_NOT_FOUND)
 		return error_set(
 			reterr, FSHA_E_CONFIG, 0, "open",
@@ -183,6 +220,8 @@ static fsha_result open_inside(struct cluster *c, const struct cluster_options *
 			"members must agree, set high-availability.filesystem.lease to %u ms",
 			options->lease_ms, c->path, c->lease_ms, c->lease_ms);
 
+	if (options->inspect)
+		return open_present(c, reterr);
 	result = open_fixed(c, LAYOUT_LEADERS, &c->leaders_fd, reterr);
 	if (result == FSHA_OK)
 		result = open_fixed(c, LAYOUT_ELECTIONS, &c->elections_fd, reterr);

@@ -40,6 +40,12 @@ struct cluster_options {
 	const char *cluster_id;
 	uint32_t lease_ms; /* 0: what the cluster has, or the default when it is made */
 	bool create;
+	/*
+	 * To look at it whatever state it is in: damaged settings leave id null and the default
+	 * lease, a missing directory its descriptor at -1. With no trace of a cluster CONFIG all
+	 * the same.
+	 */
+	bool inspect;
 };
 
 fsha_result cluster_open(const struct fsu *fs, const struct cluster_options *options,

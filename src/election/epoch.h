@@ -10,6 +10,8 @@
 
 #define EPOCH_NAME_SIZE 96
 #define EPOCH_MAX (UINT64_MAX - 1)
+/* What an epoch file becomes when its election is taken apart for good (maintenance/retire.c). */
+#define EPOCH_RETIRED "retired-"
 
 struct epoch {
 	uint64_t number;

@@ -349,8 +349,8 @@ static fsha_result newer_version(struct term *t, const struct term_write *w,
 	if (r == 0 && epoch_equal(&now, &t->epoch))
 		return error_set(
 			reterr, FSHA_E_CORRUPT, 0, "commit",
-			"'%s/%s~%s' is of a later epoch than any leader has had: move that "
-			"file away by hand",
+			"'%s/%s~%s' is of a later epoch than any leader has had: 'fsha repair' "
+			"moves it to quarantine",
 			w->directory, w->key, fsha_version_format(newer, text));
 	term_over(t, TERM_FENCED);
 	return term_not_live(t, reterr);

@@ -104,9 +104,19 @@ fsha_result record_corrupt(const struct record_place *place, const char *file_na
 			   fsha_error *reterr)
 {
 	return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
-			 "record '%s/%s' is damaged (%s); the file is left as it is: move it "
-			 "away by hand to go on without it",
+			 "record '%s/%s' is damaged (%s); the file is left as it is: "
+			 "'fsha repair' moves it to quarantine",
 			 place->directory, file_name, why);
+}
+
+fsha_result record_foreign(const struct record_place *place, const char *file_name, const char *why,
+			   fsha_error *reterr)
+{
+	fsha_result result = record_corrupt(place, file_name, why, reterr);
+
+	if (reterr)
+		reterr->op = RECORD_OP_FOREIGN;
+	return result;
 }
 
 /* Values of the user's that may be of any size. */
@@ -160,6 +170,15 @@ fsha_result record_read_error(const struct record_place *place, const char *file
 		return error_os(reterr, r, "read", "cannot read '%s/%s'", place->directory,
 				file_name);
 	}
+}
+
+static fsha_result newer(const struct record_place *place, const char *file_name,
+			 fsha_error *reterr)
+{
+	return error_set(reterr, FSHA_E_UNSUPPORTED, 0, "decode",
+			 "record '%s/%s' was written by a newer version than this one (%s): "
+			 "upgrade fsha on this host",
+			 place->directory, file_name, fsha_library_version());
 }
 
 fsha_result record_load(const struct record_place *place, const char *file_name, size_t size_max,
@@ -219,14 +238,16 @@ fsha_result record_verify(const struct record_place *place, const char *file_nam
 
 	r = fsu_record_decode(record.file, len, &record.head, &why);
 	if (r < 0) {
-		result = damaged(place, file_name, within, why, reterr);
+		result = r == -EPROTONOSUPPORT ? newer(place, file_name, reterr) :
+						 damaged(place, file_name, within, why, reterr);
 		goto fail;
 	}
 	why = record_mismatch(place, file_name, kind, &record.head);
 	if (!why && record.head.raw_len > size_max)
 		why = "its payload is too large";
 	if (why) {
-		result = damaged(place, file_name, within, why, reterr);
+		result = within ? damaged(place, file_name, within, why, reterr) :
+				  record_foreign(place, file_name, why, reterr);
 		goto fail;
 	}
 

@@ -50,8 +50,9 @@ struct record {
 };
 /*
  * Read `file_name`, which parses as a versioned name. FSHA_E_NOT_FOUND when it is gone (look
- * again); FSHA_E_CORRUPT with the file's path and the reason; FSHA_E_INVALID: it is a stream of
- * more than `size_max` bytes, not to be read whole; FSHA_E_IO, _NOMEM.
+ * again); FSHA_E_CORRUPT with the file's path and the reason; FSHA_E_UNSUPPORTED for a newer
+ * envelope; FSHA_E_INVALID: it is a stream of more than `size_max` bytes, not to be read whole;
+ * FSHA_E_IO, _NOMEM.
  */
 fsha_result record_read(const struct record_place *place, const char *file_name, uint16_t kind,
 			size_t size_max, struct record *ret_record, fsha_error *reterr);
@@ -62,6 +63,10 @@ fsha_result record_read(const struct record_place *place, const char *file_name,
 fsha_result record_load(const struct record_place *place, const char *file_name, size_t size_max,
 			uint8_t **ret_data, size_t *ret_size, fsha_error *reterr);
 fsha_result record_corrupt(const struct record_place *place, const char *file_name, const char *why,
+			   fsha_error *reterr);
+/* The same for one that is whole and belongs somewhere else, which its `op` tells. */
+#define RECORD_OP_FOREIGN "match"
+fsha_result record_foreign(const struct record_place *place, const char *file_name, const char *why,
 			   fsha_error *reterr);
 void record_done(const struct fsu *fs, struct record *record);
 /*

@@ -71,7 +71,7 @@ fsha_result record_stream_open(const struct record_place *place, const char *fil
 	why = record_mismatch(place, file_name, kind, &s->stream.head);
 	if (why) {
 		record_stream_close(s);
-		return record_corrupt(place, file_name, why, reterr);
+		return record_foreign(place, file_name, why, reterr);
 	}
 	*ret_stream = s;
 	return FSHA_OK;

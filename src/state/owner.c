@@ -14,21 +14,25 @@
 #define OWNER_SIZE_MAX (4 + FSU_COMPONENT_MAX)
 #define LIST_LIMIT_NS FSU_NS_PER_S
 
+int owner_decode(const uint8_t *buf, size_t len, char *ret_owner)
+{
+	struct fsu_reader r = { .buf = buf, .size = len };
+
+	fsu_get_text(&r, ret_owner, FSU_COMPONENT_MAX + 1);
+	return fsu_reader_end(&r);
+}
+
 static fsha_result read_owner(const struct cluster *c, int dir_fd, const char *directory,
 			      const char *file_name, char *ret_owner, fsha_error *reterr)
 {
 	struct record_place place = cluster_place(c, dir_fd, directory);
-	struct fsu_reader r = { .buf = NULL };
 	struct record record;
 	fsha_result result;
 
 	result = record_read(&place, file_name, FSU_KIND_OWNER, OWNER_SIZE_MAX, &record, reterr);
 	if (result != FSHA_OK)
 		return result;
-	r.buf = record.data;
-	r.size = record.size;
-	fsu_get_text(&r, ret_owner, FSU_COMPONENT_MAX + 1);
-	if (fsu_reader_end(&r) < 0)
+	if (owner_decode(record.data, record.size, ret_owner) < 0)
 		result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode", "'%s/%s' is damaged",
 				   directory, file_name);
 	record_done(c->fs, &record);

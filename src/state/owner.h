@@ -11,6 +11,8 @@
 
 #define OWNER_KEY "@owner"
 
+/* The payload of an owner record into FSU_COMPONENT_MAX + 1 bytes. */
+int owner_decode(const uint8_t *buf, size_t len, char *ret_owner);
 /* FSHA_OK: `election` owns it. FSHA_E_CONFIG: another does, both named. */
 fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
 			const char *election, fsha_error *reterr);

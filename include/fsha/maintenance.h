@@ -1,0 +1,75 @@
+/*
+ * Looking after a cluster directory: is it sound, what can be mended, what can be thrown away. For
+ * administrators and tools; a leader throws away in the background what it can know to be useless.
+ *
+ * Any thread, not from a callback. Every call may block for as long as the filesystem does.
+ */
+#ifndef FSHA_MAINTENANCE_H
+#define FSHA_MAINTENANCE_H
+
+#include "fsha/services.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How bad a finding is. */
+typedef enum fsha_severity {
+	FSHA_SEVERITY_INFO = 0,    /* as it is meant to be, or on its way there */
+	FSHA_SEVERITY_WARNING = 1, /* nothing is lost; somebody should look at it */
+	FSHA_SEVERITY_ERROR = 2,   /* something cannot be read or written; the rest can */
+	FSHA_SEVERITY_CRITICAL = 3 /* the cluster, or what fences its leaders, is damaged */
+} fsha_severity;
+#define FSHA_SEVERITIES 4
+
+/** "info", "warning", "error", "critical"; "unknown" for a number that is none. Since 0.1. */
+FSHA_API const char *fsha_severity_name(int severity);
+
+/** One thing that was found. All of it lives for the call of the visitor. */
+typedef struct fsha_finding {
+	size_t struct_size; /* set by the library */
+	int32_t severity;   /* an fsha_severity */
+	uint32_t reserved0;
+	const char *code;    /* says what kind it is and never changes: "record-damaged" */
+	const char *path;    /* below the cluster directory; "" for itself */
+	const char *message; /* what is wrong with it */
+	const char *advice;  /* what to do */
+} fsha_finding;
+
+/** What was looked at, and how many findings there are of each severity. */
+typedef struct fsha_verify_summary {
+	size_t struct_size; /* set by the caller */
+	uint64_t findings[FSHA_SEVERITIES];
+	uint64_t not_told; /* findings above FSHA_FINDINGS_MAX: counted, not told */
+	uint64_t names;    /* looked at */
+	uint64_t records;  /* read and verified */
+	uint64_t bytes;    /* in those records */
+} fsha_verify_summary;
+#define FSHA_VERIFY_SUMMARY_INIT                                        \
+	{                                                               \
+		sizeof(fsha_verify_summary), { 0, 0, 0, 0 }, 0, 0, 0, 0 \
+	}
+#define FSHA_FINDINGS_MAX 10000
+
+/**
+ * Read the whole directory of the cluster that `config` names: every name, every record with its
+ * checksum, and what must hold between them (one epoch file for each election, no version above the
+ * epoch of its election, an owner in each namespace, ...). Never writes; takes part in nothing;
+ * also where SETTINGS is damaged or the filesystem is read-only, and while the cluster runs: what
+ * may only be in motion is looked at again, up to three times, before it is told.
+ *
+ * `visit` is given each finding, in order of paths, once all has been read; a non-zero return of it
+ * ends that. It may be NULL. `ret_summary` may be NULL; its struct_size must be set.
+ *
+ * FSHA_OK: all was looked at, whatever was found. FSHA_E_CONFIG, _NOT_FOUND: there is no such
+ * cluster. FSHA_E_UNSUPPORTED: a newer version made it. FSHA_E_IO: the cluster directory itself
+ * cannot be read; what cannot be read below it is a finding. FSHA_E_NOMEM. Since 0.1.
+ */
+FSHA_API fsha_result fsha_verify(const fsha_config *config,
+				 int (*visit)(void *ctx, const fsha_finding *finding), void *ctx,
+				 fsha_verify_summary *ret_summary, fsha_error *reterr);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

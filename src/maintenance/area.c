@@ -1,0 +1,71 @@
+#include "src/maintenance/area.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fsutil/fsu_path.h"
+#include "src/cluster/layout.h"
+
+#define BLOBS_PREFIX "job_"
+
+const struct area areas[] = {
+	{ LAYOUT_JOB_GRAPHS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, NULL, true },
+	{ LAYOUT_JOB_RESULTS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_RESULT, NULL,
+	  false },
+	{ LAYOUT_RUNNING_JOBS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_RUNNING_JOB, NULL,
+	  true },
+	{ LAYOUT_WORKERS, AREA_FLAT, FSHA_ELECTION_RESOURCE_MANAGER, FSU_KIND_WORKER, NULL, false },
+	{ LAYOUT_CHECKPOINTS, AREA_BY_JOB, NULL, FSU_KIND_CHECKPOINT, NULL, false },
+	{ LAYOUT_BLOBS, AREA_BY_JOB_OF_ONE, FSHA_ELECTION_DISPATCHER, FSU_KIND_BLOB, NULL, false },
+	{ LAYOUT_STATE, AREA_BY_NAMESPACE, NULL, FSU_KIND_STATE, NULL, false },
+};
+const size_t areas_count = sizeof(areas) / sizeof(areas[0]);
+
+static bool is_job(const char *text, fsha_job_id *ret_job)
+{
+	struct fsu_uuid id;
+
+	/* Lower case only: one job has one name. */
+	if (fsu_uuid_parse(text, strlen(text), &id) < 0)
+		return false;
+	if (ret_job)
+		memcpy(ret_job, &id, sizeof(*ret_job));
+	return true;
+}
+
+bool area_names_store(const struct area *area, const char *name, fsha_job_id *ret_job)
+{
+	char decoded[FSU_NAME_MAX + 1];
+	size_t len;
+
+	switch (area->nesting) {
+	case AREA_BY_JOB:
+		return is_job(name, ret_job);
+	case AREA_BY_JOB_OF_ONE:
+		return strncmp(name, BLOBS_PREFIX, sizeof(BLOBS_PREFIX) - 1) == 0 &&
+		       is_job(name + sizeof(BLOBS_PREFIX) - 1, ret_job);
+	case AREA_BY_NAMESPACE:
+		return fsu_path_decode(name, strlen(name), decoded, &len) == 0;
+	default:
+		return false;
+	}
+}
+
+void area_election(const struct area *area, const char *name, char *ret_election)
+{
+	fsha_job_id job;
+
+	ret_election[0] = '\0';
+	if (area->election)
+		strcpy(ret_election, area->election);
+	else if (area->nesting == AREA_BY_JOB && is_job(name, &job))
+		(void)fsha_job_election_name(&job, ret_election);
+}
+
+void area_directory(const struct area *area, const char *name, char *ret_directory)
+{
+	if (area->nesting == AREA_FLAT)
+		(void)snprintf(ret_directory, AREA_DIRECTORY_SIZE, "%s", area->directory);
+	else
+		(void)snprintf(ret_directory, AREA_DIRECTORY_SIZE, "%s/%s", area->directory, name);
+}

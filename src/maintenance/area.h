@@ -1,0 +1,40 @@
+/*
+ * Which directories of a cluster hold records that leaders write, and which election fences each:
+ * the one list behind verify, repair, gc and the janitor's upkeep.
+ */
+#ifndef SRC_MAINTENANCE_AREA_H
+#define SRC_MAINTENANCE_AREA_H
+
+#include "src/state/store.h"
+
+#define AREA_DIRECTORY_SIZE 300 /* "state/<200>" and some */
+
+enum area_nesting {
+	AREA_FLAT,          /* a store of its own */
+	AREA_BY_JOB,        /* a store for each job, of the job's election: "<job>" */
+	AREA_BY_JOB_OF_ONE, /* a store for each job, of one election: "job_<job>" */
+	AREA_BY_NAMESPACE,  /* a store for each namespace, of the election in its @owner */
+};
+
+struct area {
+	const char *directory;
+	enum area_nesting nesting;
+	const char *election; /* NULL: by its name, or its owner */
+	uint16_t kind;
+	const struct store_format *format; /* NULL: envelopes */
+	bool job_keys;                     /* each key is a job id */
+};
+extern const struct area areas[];
+extern const size_t areas_count;
+
+/* Does `name` look like that of a store in this area? `ret_job` (may be NULL): whose it is. */
+bool area_names_store(const struct area *area, const char *name, fsha_job_id *ret_job);
+/*
+ * The election that fences `name` in the area, encoded, as far as the name tells; "" when only its
+ * owner does.
+ */
+void area_election(const struct area *area, const char *name, char *ret_election);
+/* "job_graphs", "state/<name>". */
+void area_directory(const struct area *area, const char *name, char *ret_directory);
+
+#endif

@@ -1,0 +1,289 @@
+/* The records of one directory: each of them, and what must hold between them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fsutil/fsu_file.h"
+#include "fsutil/fsu_path.h"
+#include "src/cluster/layout.h"
+#include "src/leader/leader.h"
+#include "src/maintenance/verify.h"
+#include "src/state/owner.h"
+
+/* A directory of records while it is checked. */
+struct records {
+	struct verify *v;
+	const char *directory;
+	int dir_fd;
+	struct fsu_list list;
+	struct findings *found;
+	size_t old, gone, marked; /* INFO: counted, told once */
+	/* Of one record, given its key; false: there can be no such key. */
+	bool (*expect)(struct records *r, const char *key, struct check_record *q);
+	const struct area *area;              /* NULL: leaders/ */
+	char election[FSU_COMPONENT_MAX + 1]; /* that fences it; "": not known */
+	bool owned, has_owner, owner_wrong;
+	/* In leaders/ each key has an election of its own. */
+	bool (*epoch_max)(struct records *r, const char *key, uint64_t *ret_epoch);
+};
+
+static void path_of(const struct records *r, const char *file, char *ret_path)
+{
+	(void)snprintf(ret_path, FINDING_PATH_SIZE, "%s/%s", r->directory, file);
+}
+
+/* Is `name`, at `i` of the sorted listing, the highest version of its key, and the only such? */
+static bool is_newest(struct records *r, size_t i, const struct name *name)
+{
+	const char *file = fsu_list_name(&r->list, i);
+	char path[FINDING_PATH_SIZE];
+	struct name next;
+
+	if (i + 1 >= r->list.count)
+		return true;
+	if (!name_parse(fsu_list_name(&r->list, i + 1), &next) || next.key_len != name->key_len ||
+	    memcmp(fsu_list_name(&r->list, i + 1), file, name->key_len) != 0)
+		return true;
+	if (fsha_version_compare(&next.version, &name->version) == 0) {
+		path_of(r, file, path);
+		findings_add(r->found, FINDING_VERSION_TWICE, path, "'%s' is of the same version",
+			     fsu_list_name(&r->list, i + 1));
+	}
+	return false;
+}
+
+static void count(struct records *r, const struct name *name, bool newest)
+{
+	if (!newest)
+		r->old++;
+	else if (name->form == NAME_TOMBSTONE)
+		r->gone++;
+	else if (name->form == NAME_MARKED)
+		r->marked++;
+}
+
+static void tell_counts(const struct records *r)
+{
+	if (r->old > 0)
+		findings_add(r->found, FINDING_OLD_VERSIONS, r->directory,
+			     "%zu versions that newer ones have replaced wait to be removed",
+			     r->old);
+	if (r->gone > 0)
+		findings_add(r->found, FINDING_TOMBSTONES, r->directory,
+			     "%zu tombstones wait to be removed", r->gone);
+	if (r->marked > 0)
+		findings_add(r->found, FINDING_MARKED, r->directory,
+			     "the removal of %zu entries has begun", r->marked);
+}
+
+/*
+ * What leads only goes up, so the epoch is read after the listing: a version above it was written
+ * by nobody who led.
+ */
+static void check_epochs(struct records *r)
+{
+	char key[FSU_COMPONENT_MAX + 1], path[FINDING_PATH_SIZE];
+	struct name name;
+	uint64_t max = 0;
+
+	for (size_t i = 0; i < r->list.count; i++) {
+		const char *file = fsu_list_name(&r->list, i);
+
+		/* Asked again only for what would be above it: most directories cost one look. */
+		if (!name_parse(file, &name) || (r->area && name.version.epoch <= max))
+			continue;
+		memcpy(key, file, name.key_len);
+		key[name.key_len] = '\0';
+		if (!r->epoch_max(r, key, &max) || name.version.epoch <= max)
+			continue;
+		path_of(r, file, path);
+		findings_add(r->found, FINDING_VERSION_AHEAD, path,
+			     "it is of epoch %llu, and its election has never had more than %llu",
+			     (unsigned long long)name.version.epoch, (unsigned long long)max);
+	}
+}
+
+static void check_each(struct records *r)
+{
+	for (size_t i = 0; i < r->list.count; i++) {
+		const char *file = fsu_list_name(&r->list, i);
+		char key[FSU_COMPONENT_MAX + 1];
+		struct check_record q;
+		struct name name;
+
+		if (!name_parse(file, &name)) {
+			check_unknown(r->found, r->directory, file);
+			continue;
+		}
+		memcpy(key, file, name.key_len);
+		key[name.key_len] = '\0';
+		q = (struct check_record){ .directory = r->directory,
+					   .dir_fd = r->dir_fd,
+					   .file_name = file,
+					   .name = &name,
+					   .newest = is_newest(r, i, &name) };
+		if (!r->expect(r, key, &q)) {
+			check_unknown(r->found, r->directory, file);
+			continue;
+		}
+		count(r, &name, q.newest);
+		if (q.kind)
+			(void)check_record(r->v, &q, r->found);
+	}
+}
+
+static void check_directory(struct records *r)
+{
+	r->dir_fd = -1;
+	fsu_list_init(&r->list, r->found->fs);
+	if (check_list(r->v, r->directory, &r->list, r->found)) {
+		r->dir_fd = check_open(r->v, r->directory, r->found);
+		if (r->dir_fd >= 0) {
+			check_each(r);
+			check_epochs(r);
+			tell_counts(r);
+			(void)fsu_close(r->found->fs, r->dir_fd); /* a directory */
+		}
+	}
+}
+
+/* ---- the stores ---- */
+
+static bool is_user_key(const char *key)
+{
+	char decoded[FSU_NAME_MAX + 1];
+	size_t len;
+
+	return fsu_path_decode(key, strlen(key), decoded, &len) == 0;
+}
+
+static int decode_owner(const struct record *record, void *ctx)
+{
+	struct records *r = ctx;
+	char owner[FSU_COMPONENT_MAX + 1];
+
+	if (owner_decode(record->data, record->size, owner) < 0)
+		return -EBADMSG;
+	r->has_owner = true;
+	r->owner_wrong = r->election[0] && strcmp(r->election, owner) != 0;
+	if (r->owner_wrong)
+		findings_add(r->found, FINDING_OWNER_WRONG, r->directory,
+			     "its records say that it belongs to election '%s', not to '%s'", owner,
+			     r->election);
+	else
+		strcpy(r->election, owner);
+	return 0;
+}
+
+static bool expect_in_store(struct records *r, const char *key, struct check_record *q)
+{
+	fsha_job_id job;
+
+	if (strcmp(key, OWNER_KEY) == 0) {
+		q->kind = FSU_KIND_OWNER;
+		q->decode = q->newest ? decode_owner : NULL;
+		q->ctx = r;
+		return r->owned;
+	}
+	q->kind = r->area->kind;
+	q->format = r->area->format;
+	if (key[0] == '@')
+		return true; /* counters and such are records of the store */
+	if (r->area->job_keys)
+		return fsha_job_id_parse(key, &job) == FSHA_OK;
+	return is_user_key(key);
+}
+
+static bool epoch_of_store(struct records *r, const char *key, uint64_t *ret_epoch)
+{
+	(void)key;
+	return r->election[0] && !r->owner_wrong &&
+	       check_epoch_max(r->v, r->election, ret_epoch, r->found);
+}
+
+void check_store(struct verify *v, const struct unit *unit, struct findings *found)
+{
+	char directory[AREA_DIRECTORY_SIZE];
+	struct records r = {
+		.v = v,
+		.directory = directory,
+		.found = found,
+		.expect = expect_in_store,
+		.area = unit->area,
+		.owned = unit->area->nesting != AREA_FLAT,
+		.epoch_max = epoch_of_store,
+	};
+
+	area_directory(unit->area, unit->name, directory);
+	area_election(unit->area, unit->name, r.election);
+	check_directory(&r);
+	if (r.owned && !r.has_owner && r.dir_fd >= 0 && r.list.stamped)
+		findings_add(found, FINDING_OWNER_MISSING, directory,
+			     "it has no sound " OWNER_KEY " record, so nobody may write there");
+	fsu_list_done(&r.list);
+}
+
+/* ---- leaders/ ---- */
+
+static int decode_leader(const struct record *record, void *ctx)
+{
+	struct leader leader;
+
+	(void)ctx;
+	return leader_decode(record->data, record->size, &leader);
+}
+
+static bool expect_leader(struct records *r, const char *key, struct check_record *q)
+{
+	(void)r;
+	q->kind = FSU_KIND_LEADER;
+	q->decode = decode_leader;
+	return is_user_key(key);
+}
+
+static bool epoch_of_leader(struct records *r, const char *key, uint64_t *ret_epoch)
+{
+	return check_epoch_max(r->v, key, ret_epoch, r->found);
+}
+
+/* Who leads now has not said so yet, or died before. */
+static void check_behind(struct records *r)
+{
+	char key[FSU_COMPONENT_MAX + 1], path[FINDING_PATH_SIZE];
+	struct epoch epoch;
+	struct name name;
+
+	for (size_t i = 0; i < r->list.count; i++) {
+		const char *file = fsu_list_name(&r->list, i);
+
+		if (!name_parse(file, &name))
+			continue;
+		memcpy(key, file, name.key_len);
+		key[name.key_len] = '\0';
+		if (name_newest(&r->list, key) != file ||
+		    !check_epoch(r->v, key, &epoch, r->found) || name.version.epoch >= epoch.number)
+			continue;
+		path_of(r, file, path);
+		findings_add(r->found, FINDING_LEADER_BEHIND, path,
+			     "it is of epoch %llu, and its election is at %llu",
+			     (unsigned long long)name.version.epoch,
+			     (unsigned long long)epoch.number);
+	}
+}
+
+void check_leaders(struct verify *v, const struct unit *unit, struct findings *found)
+{
+	struct records r = {
+		.v = v,
+		.directory = LAYOUT_LEADERS,
+		.found = found,
+		.expect = expect_leader,
+		.epoch_max = epoch_of_leader,
+	};
+
+	(void)unit;
+	check_directory(&r);
+	if (r.dir_fd >= 0)
+		check_behind(&r);
+	fsu_list_done(&r.list);
+}

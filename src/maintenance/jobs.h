@@ -1,0 +1,17 @@
+/* The jobs that a cluster knows: those with a graph, a running entry or a result that is dirty. */
+#ifndef SRC_MAINTENANCE_JOBS_H
+#define SRC_MAINTENANCE_JOBS_H
+
+#include "src/job_graph/job_graph.h"
+
+struct jobs {
+	const struct fsu *fs;
+	struct id_set ids;
+	bool out_of_memory; /* while it was read */
+};
+
+fsha_result jobs_read(const struct cluster *c, struct jobs *ret_jobs, fsha_error *reterr);
+bool jobs_has(const struct jobs *jobs, const fsha_job_id *id);
+void jobs_done(struct jobs *jobs);
+
+#endif

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# fsha verify, repair and gc: exit codes, what they print, and that they leave a running cluster alone.
+# shellcheck source=tests/lib/shell.sh
+. "$(dirname "$0")/lib/shell.sh"
+
+one=00000000000000000000000000000001
+
+# lead ELECTION ADDRESS: somebody leads until the test ends; returns when that is published.
+lead() {
+	start "$FSHA" run --election "$1" --address "$2" -- sleep 1000
+	wait_until 5 leads "$1"
+}
+
+leads() {
+	"$FSHA" status "$1" >/dev/null 2>&1
+}
+
+# newest DIRECTORY PREFIX: the last name there, with its path.
+newest() {
+	local names=("$dir/storage/default/$1/$2"*)
+	echo "${names[-1]}"
+}
+
+# damage FILE: one byte in its middle becomes another.
+damage() {
+	local at=$(($(stat -c %s "$1") / 2)) byte
+	byte=$(dd if="$1" bs=1 skip=$at count=1 status=none | od -An -tu1)
+	printf '%b' "\\x$(printf %02x $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
+tree() {
+	find "$dir/storage" -printf '%P %s\n' | sort
+}
+
+# ---- verify --------------------------------------------------------------------------------------
+
+test_verify_of_a_sound_cluster_is_0_and_changes_nothing() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	before=$(tree)
+	expect 0 verify
+	matches "$out" '^[0-9]+ names, [0-9]+ records .* 0 critical, 0 errors, 0 warnings'
+	equal "$(tree)" "$before"
+}
+
+test_verify_exits_with_the_worst_severity() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	touch "$dir/storage/default/README"
+	expect 1 verify
+	matches "$out" 'warning unknown-name: README'
+	damage "$(newest job_graphs $one)"
+	expect 2 verify
+	matches "$out" 'error record-damaged: job_graphs/'
+	matches "$out" 'fsha repair'
+	rm "$dir"/storage/default/floor-*
+	expect 3 verify
+	matches "$out" 'critical floor-missing'
+	expect 3 verify --json
+	equal "$(json .critical)" 1
+	equal "$(json .error)" 1
+	equal "$(json '.findings[0].code')" floor-missing
+}
+
+test_verify_works_where_settings_are_damaged() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	damage "$(newest . SETTINGS)"
+	expect 3 verify
+	matches "$out" settings-damaged
+	[[ $out != *record-* ]] || fail "records are called damaged: $out"
+}
+
+test_verify_without_a_cluster_is_an_error() {
+	expect 124 verify
+	mkdir "$dir/storage/default"
+	touch "$dir/storage/default/x"
+	expect 121 verify
+	unset FSHA_STORAGE_DIR
+	expect 121 verify
+}
+
+test_verify_of_a_busy_cluster_finds_nothing_above_info() {
+	local end=$((SECONDS + 6)) rounds=0
+	lead rest_endpoint here:1
+	start bash -c "while :; do
+		echo \$RANDOM | $FSHA job put $one; $FSHA job rm $one; done" >/dev/null 2>&1
+	# Leaders come and go, and each command is a term and a member of its own.
+	start bash -c "while :; do
+		$FSHA run --election resource_manager --address x:1 -- sleep 0.05; done" >/dev/null 2>&1
+	while [ $SECONDS -lt $end ] || [ $rounds -lt 3 ]; do
+		expect 0 verify --json
+		equal "$(json .not_told)" 0
+		rounds=$((rounds + 1))
+	done
+}
+
+test_each_code_is_in_the_manual() {
+	local root
+	root=$(dirname "$0")/..
+	sed -n 's/.*{ "\([a-z-]*\)", FSHA_SEVERITY_\([A-Z]*\).*/\1 \L\2/p' \
+		"$root/src/maintenance/finding.c" | sort >"$dir/codes"
+	[ "$(wc -l <"$dir/codes")" -ge 30 ] || fail "only $(wc -l <"$dir/codes") codes in finding.c"
+	sed -n 's/^| \(`[a-z`, -]*\) | \(info\|warning\|error\|critical\) .*/\1 \2/p' \
+		"$root/doc/MAINTENANCE.md" | tr -d '`,' |
+		awk '{ for (i = 1; i < NF; i++) print $i, $NF }' | sort >"$dir/manual"
+	diff "$dir/codes" "$dir/manual" || fail "< finding.c, > doc/MAINTENANCE.md"
+}
+
+test_usage_of_maintenance() {
+	expect 0 verify --help
+	matches "$out" "120 and above"
+	expect 120 verify x
+	expect 120 verify --nonsense
+}
+
+run_tests "$@"
