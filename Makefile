@@ -91,8 +91,12 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
+# The headers are the manual; tools/man-page makes pages of them.
+MAN := $(wildcard man/*.[1357]) $(patsubst include/fsha/%.h,$(BUILD)/man/fsha_%.3,\
+	$(filter-out %/fsha.h,$(wildcard include/fsha/*.h)))
+
 .PHONY: all
-all: $(SO) $(A) $(CLI) $(BENCH) ## build the library and the command (the default)
+all: $(SO) $(A) $(CLI) $(BENCH) $(MAN) ## build the library and the command (the default)
 
 $(SO).0: $(call objects,$(LIB_SRC)) src/libfsha.map
 	@echo "  LINK $@"
@@ -127,6 +131,10 @@ $(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TE
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
+	@mkdir -p $(@D)
+	$(Q)tools/man-page $< >$@
 
 $(O)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -218,7 +226,7 @@ stamps = $(patsubst %,$(L)/%.$(1),$(2))
 .PHONY: lint-all
 lint-all: lint-layers $(call stamps,format,$(ALL_SRC) $(HEADERS)) $(call stamps,header,$(PUBLIC)) \
 	$(call stamps,tidy,$(ALL_SRC)) $(call stamps,cppcheck,$(ALL_SRC)) \
-	$(call stamps,analyzer,$(ALL_SRC)) $(call stamps,shellcheck,$(SCRIPTS))
+	$(call stamps,analyzer,$(ALL_SRC)) $(call stamps,shellcheck,$(SCRIPTS)) $(L)/man
 
 .PHONY: lint-layers
 lint-layers:
@@ -271,6 +279,11 @@ $(L)/%.shellcheck: %
 	@mkdir -p $(@D)
 	@shellcheck -x $< && touch $@
 
+$(L)/man: $(MAN) tools/man-page
+	@mkdir -p $(@D)
+	@tools/man-page --check $(PUBLIC)
+	@mandoc -T lint -W warning $(MAN) && touch $@
+
 -include $(patsubst %,$(L)/%.d,$(ALL_SRC))
 
 endif
@@ -281,6 +294,7 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 LIBDIR = $(DESTDIR)$(PREFIX)/lib
 INCLUDEDIR = $(DESTDIR)$(PREFIX)/include/fsha
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/fsha
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
 VERSION = $(shell sed -n 's/^.define LIBRARY_VERSION "\(.*\)"/\1/p' src/result/*.c)
 
 .PHONY: install
@@ -297,11 +311,16 @@ install: all ## install into $(DESTDIR)$(PREFIX), by default /usr/local
 		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lfsha' \
 		'Requires.private: $(LIB_MODULES)' 'Libs.private: -pthread' \
 		>$(LIBDIR)/pkgconfig/fsha.pc
+	set -e; for page in $(MAN); do \
+		install -D -m 644 $$page $(MANDIR)/man$${page##*.}/$${page##*/}; done
+	@# So that programs find the library; a package has its own way of asking for this.
+	if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig $(LIBDIR) || :; fi
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/fsha $(BINDIR)/fsha-bench $(LIBDIR)/libfsha.so $(LIBDIR)/libfsha.so.0 \
 		$(LIBDIR)/libfsha.a $(LIBDIR)/pkgconfig/fsha.pc
+	rm -f $(foreach page,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -rf $(INCLUDEDIR) $(DOCDIR)
 
 .PHONY: clean

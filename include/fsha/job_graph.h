@@ -30,6 +30,10 @@ typedef struct fsha_job_graph_listener {
 	void (*handle_error)(void *ctx, const fsha_error *error);
 } fsha_job_graph_listener;
 
+/**
+ * Open the job graphs of the cluster. Needs no leadership; nothing is created before the first put.
+ * Flink: getJobGraphStore. Since 0.1.
+ */
 FSHA_API fsha_result fsha_job_graph_store_open(fsha_services *services,
 					       fsha_job_graph_store **ret_store,
 					       fsha_error *reterr);

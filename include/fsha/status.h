@@ -80,6 +80,7 @@ typedef struct fsha_cluster_status {
  */
 FSHA_API fsha_result fsha_status_read(fsha_services *services, uint32_t observe_ms,
 				      fsha_cluster_status **ret_status, fsha_error *reterr);
+/** Free what fsha_status_read returned. NULL is allowed. Since 0.1. */
 FSHA_API void fsha_status_destroy(fsha_cluster_status *status);
 
 /**

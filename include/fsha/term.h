@@ -54,7 +54,7 @@ FSHA_API fsha_result fsha_services_guard_fds(fsha_services *services, int *ret_h
 typedef struct fsha_lease fsha_lease;
 /** Map a lease page for reading; `fd` may be closed then. NULL when it is none. Since 0.1. */
 FSHA_API const fsha_lease *fsha_lease_map(int fd);
-/** Since 0.1. */
+/** Unmap a lease page. NULL is allowed. Since 0.1. */
 FSHA_API void fsha_lease_unmap(const fsha_lease *lease);
 /**
  * Nanoseconds of CLOCK_BOOTTIME until the lease runs out unless it is renewed; 0 or less: it did.
