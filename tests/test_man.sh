@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The manual pages are whole: every function, every key, every command, every event.
+# The manual pages are whole: every function, every key, every command, every event. And the table of
+# interfaces names tests that exist.
 # shellcheck source=tests/lib/shell.sh
 . "$(dirname "$0")/lib/shell.sh"
 
@@ -82,6 +83,22 @@ test_every_event_of_the_log_is_in_fsha_7() {
 	done < <(cat src/*/*.c | tr '\n' ' ' |
 		grep -o -E '(services_log\([^;"]*|report\(e, )"[a-z_]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
 	[ "$count" -ge 12 ] || fail "only $count events were found"
+}
+
+# A test of cmocka is a function, one of bash too.
+test_every_test_that_proves_an_interface_exists() {
+	local file name count=0
+	while read -r name; do
+		[ "${#name}" -gt 15 ] && [[ $name != fsha_* ]] || continue
+		grep -q -r -E -e "(^| )$name\(" tests || fail "doc/INTERFACES.md: there is no test $name"
+		count=$((count + 1))
+	done < <(awk -F'|' '/^\|/ { print $4 }' doc/INTERFACES.md | grep -o '`[a-z0-9_]*`' | tr -d '`')
+	[ $count -gt 20 ] || fail "only $count tests were found"
+	while read -r file; do
+		[ -e "tests/$file" ] || [ -e "tests/process/$file" ] ||
+			fail "doc/INTERFACES.md: there is no $file"
+	done < <(awk -F'|' '/^\|/ { print $4 }' doc/INTERFACES.md | grep -o '`[a-z0-9_/]*\.\(c\|sh\)`' | tr -d '`' |
+		sed 's,^tests/,,')
 }
 
 test_pages_have_no_errors_for_mandoc() {

@@ -147,6 +147,81 @@ static void copy_keeps_the_size_that_its_owner_knows(void **state)
 static const fsha_uuid some_uuid = { { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc,
 				       0xba, 0x98, 0x76, 0x54, 0x32, 0x10 } };
 
+static void error_tells_what_led_to_it_down_to_the_first(void **state)
+{
+	fsha_error first = FSHA_ERROR_INIT, second = FSHA_ERROR_INIT, third = FSHA_ERROR_INIT;
+
+	(void)state;
+	(void)error_os(&first, -EIO, "list", "cannot list 'a'");
+	assert_string_equal(first.cause, "");
+	assert_int_equal(first.cause_result, FSHA_OK);
+	first.maybe_done = 1;
+	assert_int_equal(error_wrap(&second, FSHA_E_INDOUBT, &first, "settle", "cannot tell %d", 7),
+			 FSHA_E_INDOUBT);
+	assert_int_equal(second.result, FSHA_E_INDOUBT);
+	assert_string_equal(second.op, "settle");
+	assert_string_equal(second.message, "cannot tell 7");
+	assert_string_equal(second.cause, "IO: cannot list 'a': Input/output error");
+	assert_int_equal(second.cause_result, FSHA_E_IO);
+	assert_int_equal(second.os_errno, EIO);
+	assert_int_equal(second.maybe_done, 1);
+	(void)error_wrap(&third, FSHA_E_STATE, &second, "open", "not opened");
+	assert_string_equal(
+		third.cause,
+		"INDOUBT: cannot tell 7; because of IO: cannot list 'a': Input/output error");
+	assert_int_equal(third.cause_result, FSHA_E_INDOUBT);
+	/* Its own cause, and nobody who wants to know. */
+	(void)error_wrap(&first, FSHA_E_STATE, &first, "open", "%s", first.message);
+	assert_string_equal(first.message, "cannot list 'a': Input/output error");
+	assert_string_equal(first.cause, "IO: cannot list 'a': Input/output error");
+	assert_int_equal(error_wrap(NULL, FSHA_E_STATE, &first, "open", "x"), FSHA_E_STATE);
+	/* A new error has no cause. */
+	(void)error_set(&third, FSHA_E_IO, 0, "open", "x");
+	assert_string_equal(third.cause, "");
+	assert_int_equal(third.cause_result, FSHA_OK);
+}
+
+static void cause_that_is_too_long_is_cut_off(void **state)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	char text[FSHA_MESSAGE_SIZE];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	(void)error_set(&error, FSHA_E_IO, 0, "op", "%s", text);
+	for (int i = 0; i < 3; i++)
+		(void)error_wrap(&error, FSHA_E_STATE, &error, "op", "%s", text);
+	assert_int_equal(strlen(error.cause), FSHA_CAUSE_SIZE - 1);
+}
+
+static void error_of_a_program_without_causes_is_not_written_past_its_end(void **state)
+{
+	struct {
+		fsha_error error;
+		char behind[16];
+	} old;
+	const size_t size = offsetof(fsha_error, cause);
+	fsha_error cause = FSHA_ERROR_INIT, other = FSHA_ERROR_INIT;
+	const char *end = (const char *)&old.error + size;
+
+	(void)state;
+	memset(&old, '#', sizeof(old));
+	old.error.struct_size = size;
+	(void)error_set(&cause, FSHA_E_IO, 0, "list", "why");
+	(void)error_set(&old.error, FSHA_E_IO, 0, "op", "a");
+	assert_int_equal(*end, '#');
+	(void)error_wrap(&old.error, FSHA_E_STATE, &cause, "op", "b");
+	assert_int_equal(*end, '#');
+	(void)error_wrap(&other, FSHA_E_STATE, &cause, "op", "c");
+	(void)error_copy(&old.error, &other);
+	assert_int_equal(*end, '#');
+	assert_string_equal(old.error.message, "c");
+	/* And back: it has none to give. */
+	(void)error_copy(&other, &old.error);
+	assert_string_equal(other.cause, "");
+}
+
 static void uuid_is_read_with_and_without_dashes_in_either_case(void **state)
 {
 	static const char *const forms[] = {
@@ -306,6 +381,9 @@ int main(void)
 		cmocka_unit_test(message_that_is_too_long_is_cut_off),
 		cmocka_unit_test(error_can_be_made_of_its_own_message),
 		cmocka_unit_test(copy_keeps_the_size_that_its_owner_knows),
+		cmocka_unit_test(error_tells_what_led_to_it_down_to_the_first),
+		cmocka_unit_test(cause_that_is_too_long_is_cut_off),
+		cmocka_unit_test(error_of_a_program_without_causes_is_not_written_past_its_end),
 		cmocka_unit_test(uuid_is_read_with_and_without_dashes_in_either_case),
 		cmocka_unit_test(what_is_no_uuid_is_refused),
 		cmocka_unit_test(only_the_uuid_of_zeros_is_null),

@@ -16,6 +16,8 @@ static inline fsha_result analyzer_failed(fsha_result ignored, fsha_result resul
 
 #define error_set(reterr, result, ...) \
 	analyzer_failed(error_set(reterr, result, __VA_ARGS__), result)
+#define error_wrap(reterr, result, ...) \
+	analyzer_failed(error_wrap(reterr, result, __VA_ARGS__), result)
 #define error_os(...) analyzer_failed(error_os(__VA_ARGS__), FSHA_E_IO)
 
 #endif

@@ -33,6 +33,7 @@ typedef enum fsha_result {
 } fsha_result;
 
 #define FSHA_MESSAGE_SIZE 480
+#define FSHA_CAUSE_SIZE 240
 
 /**
  * What went wrong, in the caller's memory. Set struct_size (or use FSHA_ERROR_INIT); every function
@@ -44,13 +45,16 @@ typedef struct fsha_error {
 	int32_t os_errno;    /* positive; 0 when no system call failed */
 	uint32_t maybe_done; /* 1: with FSHA_E_FENCED, the change may have become visible before the
 				newer leader was granted (its request had been sent) */
-	uint32_t reserved0;
+	int32_t cause_result; /* what led to it, when that was another error: its result; else 0 */
 	const char *op; /* what was being done, a static string such as "rename"; never NULL */
 	char message[FSHA_MESSAGE_SIZE]; /* "cannot sync 'leaders/dispatcher': Stale file handle" */
+	char cause[FSHA_CAUSE_SIZE]; /* that error in a line, "IO: cannot list ...", and what led
+					to it in turn; "" when there was none. The message says
+					all that a person needs without it */
 } fsha_error;
-#define FSHA_ERROR_INIT                                \
-	{                                              \
-		sizeof(fsha_error), 0, 0, 0, 0, "", "" \
+#define FSHA_ERROR_INIT                                    \
+	{                                                  \
+		sizeof(fsha_error), 0, 0, 0, 0, "", "", "" \
 	}
 
 /**

@@ -54,10 +54,11 @@ int cli_error_print(const fsha_error *error, bool json)
 	cli_output_clean(error->message, message, sizeof(message));
 	fprintf(stderr, "fsha: %s\n", message);
 	if (json)
-		cli_output_json(json_pack("{s:{s:s, s:i, s:o, s:s, s:i, s:b}}", "error", "result",
-					  fsha_result_name(error->result), "exit", code, "message",
-					  cli_output_text(error->message), "operation", error->op,
-					  "errno", error->os_errno, "maybe_done",
-					  (int)error->maybe_done));
+		cli_output_json(
+			json_pack("{s:{s:s, s:i, s:o, s:s, s:i, s:b, s:o}}", "error", "result",
+				  fsha_result_name(error->result), "exit", code, "message",
+				  cli_output_text(error->message), "operation", error->op, "errno",
+				  error->os_errno, "maybe_done", (int)error->maybe_done, "cause",
+				  error->cause[0] ? cli_output_text(error->cause) : json_null()));
 	return code;
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +67,15 @@ static void append_errno(char *message, size_t used, int os_errno)
 		(void)snprintf(message + used, FSHA_MESSAGE_SIZE - used, ": error %d", os_errno);
 }
 
+/* What was there before an error had a cause is as long as this. */
+#define SIZE_WITHOUT_CAUSE offsetof(fsha_error, cause)
+
+/* One of a program that was compiled before there were causes ends before it. */
+static bool has_cause(const fsha_error *error)
+{
+	return error->struct_size >= sizeof(fsha_error);
+}
+
 static fsha_result set_va(fsha_error *reterr, fsha_result result, int os_errno, const char *op,
 			  const char *format, va_list args)
 {
@@ -86,8 +97,11 @@ static fsha_result set_va(fsha_error *reterr, fsha_result result, int os_errno, 
 	reterr->result = result;
 	reterr->os_errno = os_errno;
 	reterr->maybe_done = 0;
+	reterr->cause_result = FSHA_OK;
 	reterr->op = op;
 	memcpy(reterr->message, message, sizeof(message));
+	if (has_cause(reterr))
+		reterr->cause[0] = '\0';
 	return result;
 }
 
@@ -114,15 +128,54 @@ fsha_result error_os(fsha_error *reterr, int negative_errno, const char *op, con
 	return result;
 }
 
+/* "IO: cannot list ...; because of NOMEM: ..." */
+static void cause_text(const fsha_error *cause, char *ret_text)
+{
+	bool deeper = has_cause(cause) && cause->cause[0];
+	int n;
+
+	n = snprintf(ret_text, FSHA_CAUSE_SIZE, "%s: %s%s%s", fsha_result_name(cause->result),
+		     cause->message, deeper ? "; because of " : "", deeper ? cause->cause : "");
+	if (n < 0)
+		ret_text[0] = '\0';
+}
+
+fsha_result error_wrap(fsha_error *reterr, fsha_result result, const fsha_error *cause,
+		       const char *op, const char *format, ...)
+{
+	char text[FSHA_CAUSE_SIZE];
+	const int32_t cause_result = cause->result, os_errno = cause->os_errno;
+	const uint32_t maybe_done = cause->maybe_done;
+	va_list args;
+
+	/* Before the error is written, which may be the cause. */
+	cause_text(cause, text);
+	va_start(args, format);
+	result = set_va(reterr, result, 0, op, format, args);
+	va_end(args);
+	if (!reterr)
+		return result;
+	reterr->os_errno = os_errno;
+	reterr->maybe_done = maybe_done;
+	reterr->cause_result = cause_result;
+	if (has_cause(reterr))
+		memcpy(reterr->cause, text, sizeof(text));
+	return result;
+}
+
 fsha_result error_copy(fsha_error *reterr, const fsha_error *from)
 {
 	if (!from)
 		return FSHA_OK;
 	if (reterr && reterr != from) {
-		size_t struct_size = reterr->struct_size;
+		const size_t struct_size = reterr->struct_size;
 
-		*reterr = *from;
+		memcpy(reterr, from, SIZE_WITHOUT_CAUSE);
 		reterr->struct_size = struct_size;
+		if (has_cause(reterr) && has_cause(from))
+			memcpy(reterr->cause, from->cause, sizeof(reterr->cause));
+		else if (has_cause(reterr))
+			reterr->cause[0] = '\0';
 	}
 	return from->result;
 }

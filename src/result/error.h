@@ -18,6 +18,13 @@ fsha_result error_set(fsha_error *reterr, fsha_result result, int os_errno, cons
  */
 fsha_result error_os(fsha_error *reterr, int negative_errno, const char *op, const char *format,
 		     ...) __attribute__((format(printf, 4, 5)));
+/*
+ * As error_set, of an error that followed from another one, which becomes its cause. errno and
+ * "maybe done" are those of the cause. `cause` may be `reterr` itself.
+ */
+fsha_result error_wrap(fsha_error *reterr, fsha_result result, const fsha_error *cause,
+		       const char *op, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 /* Copy an error (either may be NULL) and return its result. */
 fsha_result error_copy(fsha_error *reterr, const fsha_error *from);
 

@@ -29,11 +29,12 @@ static fsha_result discard_value(const struct store *s, const char *key,
 		return FSHA_OK;
 	if (result > 0 || result < FSHA_E_NOMEM)
 		result = FSHA_E_IO; /* none of ours */
-	return error_set(reterr, result, why.os_errno, "discard",
-			 "what '%s/%s' points to could not be discarded (%.200s): it stays marked, "
-			 "and the next removal tries again",
-			 s->directory, key,
-			 why.message[0] ? why.message : fsha_result_text(result));
+	why.result = result;
+	return error_wrap(
+		reterr, result, &why, "discard",
+		"what '%s/%s' points to could not be discarded (%.200s): it stays marked, "
+		"and the next removal tries again",
+		s->directory, key, why.message[0] ? why.message : fsha_result_text(result));
 }
 
 /* Discard, then the tombstone, unless another thread has come that far meanwhile. */

@@ -313,9 +313,9 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 		result = error_copy(reterr, &why);
 	} else {
 		/* IO would say that nothing was done. */
-		result = error_set(reterr, FSHA_E_INDOUBT, 0, why.op,
-				   "still cannot tell whether '%s/%s' was written: %s",
-				   s->directory, key, why.message);
+		result = error_wrap(reterr, FSHA_E_INDOUBT, &why, why.op,
+				    "still cannot tell whether '%s/%s' was written: %s",
+				    s->directory, key, why.message);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
 	term_unref(t);
