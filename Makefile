@@ -46,7 +46,7 @@ endif
 INSTRUMENT := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
 	$(if $(COVERAGE),--coverage)
 
-LIB_MODULES := libxxhash zlib yaml-0.1
+LIB_MODULES := libxxhash zlib yaml-0.1 jansson
 CLI_MODULES := jansson
 TEST_MODULES := cmocka jansson
 
