@@ -48,14 +48,16 @@ INSTRUMENT := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitiz
 
 LIB_MODULES := libxxhash zlib yaml-0.1 jansson
 CLI_MODULES := jansson
+ARCHIVE_MODULES := libarchive
 TEST_MODULES := cmocka jansson
 
 # Asked once, and only when something is compiled: on a fresh machine there is no pkg-config before
 # tools/install-deps has run.
 MODULE_CFLAGS = $(eval MODULE_CFLAGS := $$(shell pkg-config --cflags 2>/dev/null \
-	$(sort $(LIB_MODULES) $(CLI_MODULES) $(TEST_MODULES))))$(MODULE_CFLAGS)
+	$(sort $(LIB_MODULES) $(CLI_MODULES) $(ARCHIVE_MODULES) $(TEST_MODULES))))$(MODULE_CFLAGS)
 LIB_LIBS = $(eval LIB_LIBS := $$(shell pkg-config --libs $(LIB_MODULES)))$(LIB_LIBS)
 CLI_LIBS = $(eval CLI_LIBS := $$(shell pkg-config --libs $(CLI_MODULES)))$(CLI_LIBS)
+ARCHIVE_LIBS = $(eval ARCHIVE_LIBS := $$(shell pkg-config --libs $(ARCHIVE_MODULES)))$(ARCHIVE_LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs $(TEST_MODULES)))$(TEST_LIBS)
 
 BASE_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iinclude
@@ -73,19 +75,22 @@ SO_LDFLAGS := -shared -Wl,-soname,libfsha.so.0 -Wl,--version-script=src/libfsha.
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 CLI_SRC := $(wildcard src/cli/*.c)
-LIB_SRC := $(wildcard fsutil/*.c) $(filter-out $(CLI_SRC),$(wildcard src/*/*.c))
+# `fsha backup` and `fsha restore`: alone with libarchive.
+ARCHIVE_SRC := $(wildcard src/archive/*.c)
+LIB_SRC := $(wildcard fsutil/*.c) $(filter-out $(CLI_SRC) $(ARCHIVE_SRC),$(wildcard src/*/*.c))
 BENCH_SRC := $(wildcard bench/*.c)
 TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_SRC := $(wildcard tests/test_*.c)
 # tests/process/test_*.c are tests with real processes, the others there are programs that these start.
 PROCESS_SRC := $(wildcard tests/process/*.c)
-ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC)
+ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
 	tests/process/*.h tools/*.h)
 
 SO := $(BUILD)/libfsha.so
 A := $(BUILD)/libfsha.a
 CLI := $(if $(CLI_SRC),$(BUILD)/fsha)
+ARCHIVE := $(if $(ARCHIVE_SRC),$(BUILD)/fsha-archive)
 BENCH := $(if $(BENCH_SRC),$(BUILD)/fsha-bench)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
@@ -96,7 +101,7 @@ MAN := $(wildcard man/*.[1357]) $(patsubst include/fsha/%.h,$(BUILD)/man/fsha_%.
 	$(filter-out %/fsha.h,$(wildcard include/fsha/*.h)))
 
 .PHONY: all
-all: $(SO) $(A) $(CLI) $(BENCH) $(MAN) ## build the library and the command (the default)
+all: $(SO) $(A) $(CLI) $(ARCHIVE) $(BENCH) $(MAN) ## build the library and the command (the default)
 
 $(SO).0: $(call objects,$(LIB_SRC)) src/libfsha.map
 	@echo "  LINK $@"
@@ -117,6 +122,12 @@ $(A): $(call objects,$(LIB_SRC))
 $(BUILD)/fsha: $(call objects,$(CLI_SRC)) $(A)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
+
+# Not fsha's main.c: the line is parsed alike, and it has the library for the system-call table.
+$(BUILD)/fsha-archive: $(call objects,$(ARCHIVE_SRC) $(addprefix src/cli/,cli_error.c cli_options.c \
+	cli_output.c command_line.c)) $(A)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(ARCHIVE_LIBS) $(LDLIBS)
 
 $(BUILD)/fsha-bench: $(call objects,$(BENCH_SRC)) $(A)
 	@echo "  LINK $@"
@@ -292,6 +303,8 @@ endif
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 LIBDIR = $(DESTDIR)$(PREFIX)/lib
+# Where fsha looks for the programs that it consists of: src/cli/archive.c.
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/fsha
 INCLUDEDIR = $(DESTDIR)$(PREFIX)/include/fsha
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/fsha
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
@@ -301,6 +314,7 @@ VERSION = $(shell sed -n 's/^.define LIBRARY_VERSION "\(.*\)"/\1/p' src/result/*
 install: all ## install into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCDIR)
 	install -m 755 $(CLI) $(BENCH) $(BINDIR)
+	install -D -m 755 -t $(LIBEXECDIR) $(ARCHIVE)
 	install -m 755 $(SO).0 $(LIBDIR)
 	ln -sf libfsha.so.0 $(LIBDIR)/libfsha.so
 	install -m 644 $(A) $(LIBDIR)
@@ -321,7 +335,7 @@ uninstall: ## remove what install put there
 	rm -f $(BINDIR)/fsha $(BINDIR)/fsha-bench $(LIBDIR)/libfsha.so $(LIBDIR)/libfsha.so.0 \
 		$(LIBDIR)/libfsha.a $(LIBDIR)/pkgconfig/fsha.pc
 	rm -f $(foreach page,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-	rm -rf $(INCLUDEDIR) $(DOCDIR)
+	rm -rf $(INCLUDEDIR) $(DOCDIR) $(LIBEXECDIR)
 
 .PHONY: clean
 clean: ## remove $(BUILD); for plain make that is every tree

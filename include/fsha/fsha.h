@@ -5,6 +5,7 @@
 #ifndef FSHA_FSHA_H
 #define FSHA_FSHA_H
 
+#include "fsha/backup.h"
 #include "fsha/config.h"
 #include "fsha/election.h"
 #include "fsha/job_graph.h"

@@ -19,6 +19,8 @@ struct cli_options {
 	const char *config_file;
 	const char *lease;
 	const char *name;                     /* of the command, for --help */
+	char **line;                          /* all of it, and the command in it, ... */
+	char *command;                        /* ... for one that is a program of its own */
 	const char *defines[CLI_DEFINES_MAX]; /* "KEY=VALUE" of -D */
 	size_t define_count;
 	bool json;

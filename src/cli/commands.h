@@ -11,6 +11,7 @@ int status_main(int argc, char **argv, struct cli_options *options);
 int watch_main(int argc, char **argv, struct cli_options *options);
 int history_main(int argc, char **argv, struct cli_options *options);
 int verify_main(int argc, char **argv, struct cli_options *options);
+int archive_main(int argc, char **argv, struct cli_options *options);
 int metrics_main(int argc, char **argv, struct cli_options *options);
 int config_main(int argc, char **argv, struct cli_options *options);
 int job_main(int argc, char **argv, struct cli_options *options);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/cli/cli_error.h"
+#include "src/cli/command_line.h"
 #include "src/cli/commands.h"
 
 static const struct command {
@@ -12,7 +13,8 @@ static const struct command {
 } commands[] = {
 	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
 	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
-	{ "config", config_main },   { "verify", verify_main },
+	{ "config", config_main },   { "verify", verify_main }, { "backup", archive_main },
+	{ "restore", archive_main },
 };
 
 static const char help[] =
@@ -30,6 +32,8 @@ static const char help[] =
 	"Prometheus\n"
 	"  verify                                             is the cluster directory sound?\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
+	"  backup FILE, restore FILE                          save all stores, and bring them "
+	"back\n"
 	"  config                                             the settings, and where each is "
 	"from\n"
 	"\n"
@@ -59,58 +63,19 @@ static const char help[] =
 	"  fsha run -d /mnt/shared --election dispatcher --address $HOSTNAME:8081 -- ./server\n"
 	"  fsha status -d /mnt/shared\n";
 
-struct command_line {
-	struct cli_options options;
-	int command; /* its index in argv; 0: there is none */
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct command_line *line = state->input;
-
-	(void)arg;
-	switch (key) {
-	case ARGP_KEY_INIT:
-		return cli_options_init(state, &line->options, "fsha");
-	case 'h':
-		fputs(help, stdout);
-		exit(0);
-	case ARGP_KEY_ARGS: /* the command and all behind it */
-		line->command = state->next;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-/* Comes before the option of the same name in cli_options.c, which shows argp's text. */
-static const struct argp_option own_options[] = { { "help", 'h', NULL, 0, "this text", 0 }, { 0 } };
-
 int main(int argc, char **argv)
 {
-	const struct argp argp = { .options = own_options,
-				   .parser = parse,
-				   .children = cli_options_children };
-	struct command_line line = { .command = 0 };
-	static char name[] = "fsha";
+	struct cli_options options = { 0 };
+	int at = command_line_parse(argc, argv, help, &options);
 	const char *command;
 
-	if (argc < 1)
+	if (at < 0)
 		return CLI_EXIT_USAGE;
-	argv[0] = name; /* how messages begin, wherever it was started from */
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &line) != 0)
-		return CLI_EXIT_USAGE;
-	if (!line.command) {
-		fputs("fsha: no command is given: 'fsha --help' lists them\n", stderr);
-		return CLI_EXIT_USAGE;
-	}
-	argc -= line.command;
-	argv += line.command;
-	command = argv[0];
-	argv[0] = name;
+	command = argv[at];
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(command, commands[i].name) == 0)
-			return commands[i].main(argc, argv, &line.options);
+			return commands[i].main(argc - at, command_line_rename(argv + at),
+						&options);
 	fprintf(stderr, "fsha: there is no command '%.100s': 'fsha --help' lists them\n", command);
 	return CLI_EXIT_USAGE;
 }

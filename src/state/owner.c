@@ -39,10 +39,10 @@ static fsha_result read_owner(const struct cluster *c, int dir_fd, const char *d
 	return result;
 }
 
-fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
-			const char *election, fsha_error *reterr)
+/* By its newest record in the directory that is open as `dir_fd`. */
+static fsha_result find_owner(const struct cluster *c, int dir_fd, const char *directory,
+			      char *ret_owner, fsha_error *reterr)
 {
-	char owner[FSU_COMPONENT_MAX + 1];
 	const char *best;
 	struct fsu_list list;
 	fsha_result result;
@@ -62,15 +62,41 @@ fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directo
 				   directory);
 		goto out;
 	}
-	result = read_owner(c, dir_fd, directory, best, owner, reterr);
+	result = read_owner(c, dir_fd, directory, best, ret_owner, reterr);
+out:
+	fsu_list_done(&list);
+	return result;
+}
+
+fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
+			const char *election, fsha_error *reterr)
+{
+	char owner[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+
+	result = find_owner(c, dir_fd, directory, owner, reterr);
 	if (result == FSHA_OK && strcmp(owner, election) != 0)
 		result = error_set(
 			reterr, FSHA_E_CONFIG, 0, "open",
 			"'%s' belongs to election '%s', not to '%s': open it for '%s', or "
 			"choose another namespace",
 			directory, owner, election, owner);
-out:
-	fsu_list_done(&list);
+	return result;
+}
+
+fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_owner,
+		     fsha_error *reterr)
+{
+	fsha_result result;
+	int fd = fsu_dir_open(c->fs, c->fd, directory);
+
+	if (fd == -ENOENT)
+		return error_set(reterr, FSHA_E_NOT_FOUND, ENOENT, "open", "there is no '%s'",
+				 directory);
+	if (fd < 0)
+		return error_os(reterr, fd, "open", "cannot open '%s'", directory);
+	result = find_owner(c, fd, directory, ret_owner, reterr);
+	(void)fsu_close(c->fs, fd); /* a directory */
 	return result;
 }
 

@@ -16,6 +16,9 @@ int owner_decode(const uint8_t *buf, size_t len, char *ret_owner);
 /* FSHA_OK: `election` owns it. FSHA_E_CONFIG: another does, both named. */
 fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
 			const char *election, fsha_error *reterr);
+/* Whose it is, into FSU_COMPONENT_MAX + 1 bytes. NOT_FOUND: there is no such directory. */
+fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_owner,
+		     fsha_error *reterr);
 /*
  * Make `directory`, which lies at `path`, for the election of the term. FSHA_OK also when it is
  * there by now: the caller checks.
