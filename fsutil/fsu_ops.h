@@ -21,7 +21,8 @@
 
 struct fsu_ops {
 	/*
-	 * Files. `path` is relative to `dirfd`; AT_FDCWD is allowed for the storage directory only.
+	 * Files. `path` is relative to `dirfd`; AT_FDCWD is allowed for the storage directory and
+	 * for files of the user's own.
 	 */
 	int (*openat)(void *ctx, int dirfd, const char *path, int flags, mode_t mode);
 	int (*close)(void *ctx, int fd);

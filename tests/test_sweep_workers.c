@@ -3,111 +3,7 @@
  * power cut, each allocation fails. What was acknowledged is there for the next leader, what was
  * refused is not, and no task id is ever given twice.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "fsha/fsha.h"
-#include "tests/lib/holder.h"
-#include "tests/lib/oom.h"
-#include "tests/lib/sweep.h"
-
-#define A 0
-#define B 1
-#define RM FSHA_ELECTION_RESOURCE_MANAGER
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return sweep_say("line %d: not so: %s (outcome %d)", __LINE__, #condition, \
-					 run->outcome);                                            \
-	} while (0)
-
-#define WRONG_VALUE 100 /* an outcome of reading that no result has */
-
-struct scene {
-	struct holder a;
-	fsha_worker_store *store;
-	char id[FSHA_TASK_ID_SIZE]; /* what new_task_id gave */
-};
-
-/* What a leader finds. */
-struct found {
-	char workers[128]; /* "id:State " of each */
-	char framework_id[FSHA_FRAMEWORK_ID_SIZE];
-	char next_id[FSHA_TASK_ID_SIZE]; /* as it is given */
-};
-#define OLD_WORKERS "k:New taskmanager-00001:Launched "
-
-static fsha_worker make(const char *task_id, fsha_worker_state state)
-{
-	fsha_worker w;
-
-	(void)fsha_worker_init(&w, task_id, "spec", 4);
-	(void)fsha_worker_with_state(&w, state, &w);
-	return w;
-}
-
-static fsha_result put(fsha_worker_store *store, const char *task_id, fsha_worker_state state,
-		       fsha_error *reterr)
-{
-	fsha_worker w = make(task_id, state);
-
-	return fsha_worker_store_put(store, &w, reterr);
-}
-
-static fsha_worker_store *open_workers(struct holder *h)
-{
-	fsha_worker_store *store = NULL;
-
-	if (fsha_worker_store_open(h->services, &store, &h->error) != FSHA_OK ||
-	    fsha_worker_store_start(store, &h->error) != FSHA_OK)
-		fail_msg("%s", h->error.message);
-	return store;
-}
-
-/* ---- what is there before ---- */
-
-static void start_leader(void *ctx, struct crashfs *disk)
-{
-	struct scene *s = ctx;
-
-	s->id[0] = '\0';
-	holder_start(&s->a, disk, A, RM);
-	s->store = open_workers(&s->a);
-	if (fsha_worker_store_new_task_id(s->store, s->id, &s->a.error) != FSHA_OK ||
-	    put(s->store, s->id, FSHA_WORKER_LAUNCHED, &s->a.error) != FSHA_OK ||
-	    put(s->store, "k", FSHA_WORKER_NEW, &s->a.error) != FSHA_OK ||
-	    fsha_worker_store_set_framework_id(s->store, "old", &s->a.error) != FSHA_OK)
-		fail_msg("%s", s->a.error.message);
-	s->id[0] = '\0';
-}
-
-/* One that has looked at nothing yet. */
-static void start_reader(void *ctx, struct crashfs *disk)
-{
-	struct scene *s = ctx;
-
-	start_leader(ctx, disk);
-	fsha_worker_store_close(s->store);
-	holder_stop(&s->a);
-	holder_start_reader(&s->a, disk, A);
-	s->store = open_workers(&s->a);
-}
-
-static void finish(void *ctx, struct crashfs *disk)
-{
-	struct scene *s = ctx;
-
-	(void)disk;
-	fsha_worker_store_close(s->store);
-	holder_stop(&s->a);
-}
+#include "tests/test_workers_sweep.h"
 
 /* ---- what is done ---- */
 
@@ -176,71 +72,6 @@ static int read_all(void *ctx, const struct fsu *fs)
 	if (result == FSHA_OK)
 		right = right && present && strcmp(id, "old") == 0;
 	return right ? result : WRONG_VALUE;
-}
-
-/* ---- what must hold after it ---- */
-
-static const char *look(struct holder *b, fsha_worker_store *store, struct found *f,
-			const struct sweep_run *run)
-{
-	fsha_worker *workers;
-	size_t count, used = 0;
-	int present;
-
-	CHECK(fsha_worker_store_recover(store, &workers, &count, NULL) == FSHA_OK);
-	f->workers[0] = '\0';
-	for (size_t i = 0; i < count; i++)
-		used += (size_t)snprintf(f->workers + used, sizeof(f->workers) - used, "%s:%s ",
-					 workers[i].task_id,
-					 fsha_worker_state_name(workers[i].state));
-	fsu_release(b->fs, workers);
-	CHECK(fsha_worker_store_get_framework_id(store, f->framework_id, &present, NULL) ==
-	      FSHA_OK);
-	CHECK(fsha_worker_store_new_task_id(store, f->next_id, NULL) == FSHA_OK);
-	return NULL;
-}
-
-/* The next leader takes over from whatever is left. */
-static const char *take_over(struct crashfs *after, const struct sweep_run *run, struct found *f)
-{
-	fsha_worker_store *store;
-	struct holder b;
-	const char *wrong;
-
-	CHECK(run->outcome != FSHA_E_FENCED);
-	CHECK(run->outcome != FSHA_E_CORRUPT);
-	CHECK(run->n_faults > 0 || run->outcome == FSHA_OK);
-	holder_start(&b, after, B, RM);
-	store = open_workers(&b);
-	wrong = look(&b, store, f, run);
-	fsha_worker_store_close(store);
-	holder_stop(&b);
-	return wrong;
-}
-
-static const char *expect(const struct sweep_run *run, const char *got, const char *old,
-			  const char *new)
-{
-	if (run->when == SWEEP_CUT_DURING || run->outcome == FSHA_E_INDOUBT)
-		CHECK(strcmp(got, old) == 0 || strcmp(got, new) == 0);
-	else if (strcmp(got, run->outcome == FSHA_OK ? new : old) != 0)
-		return sweep_say("outcome %d, and found '%s'", run->outcome, got);
-	return NULL;
-}
-
-static const char *check_with(struct crashfs *after, const struct sweep_run *run,
-			      const char *workers, const char *framework_id)
-{
-	struct found f;
-	const char *wrong = take_over(after, run, &f);
-
-	if (!wrong)
-		wrong = expect(run, f.workers, OLD_WORKERS, workers);
-	if (!wrong)
-		wrong = expect(run, f.framework_id, "old", framework_id);
-	if (!wrong)
-		CHECK(strcmp(f.next_id, "taskmanager-00002") == 0);
-	return wrong;
 }
 
 static const char *check_put_new(void *ctx, struct crashfs *after, const struct sweep_run *run)
@@ -321,15 +152,6 @@ static const char *check_task_id(void *ctx, struct crashfs *after, const struct 
 	return NULL;
 }
 
-/* ---- the sweeps ---- */
-
-struct operation {
-	const char *name;
-	void (*setup)(void *ctx, struct crashfs *disk);
-	int (*run)(void *ctx, const struct fsu *fs);
-	const char *(*check)(void *ctx, struct crashfs *after, const struct sweep_run *run);
-};
-
 static const struct operation operations[] = {
 	{ "put", start_leader, put_new, check_put_new },
 	{ "put again", start_leader, put_again, check_put_again },
@@ -341,28 +163,11 @@ static const struct operation operations[] = {
 	{ "recover", start_reader, read_all, check_unchanged },
 };
 
-static void sweep(size_t i, void (*assert_all)(const struct sweep_scenario *scenario))
-{
-	struct scene scene;
-	const struct sweep_scenario scenario = {
-		.name = operations[i].name,
-		.options = { .seed = 1 },
-		.client = A,
-		.ctx = &scene,
-		.setup = operations[i].setup,
-		.operation = operations[i].run,
-		.check = operations[i].check,
-		.teardown = finish,
-	};
-
-	assert_all(&scenario);
-}
-
-#define SWEEP(name, i)                  \
-	static void name(void **state)  \
-	{                               \
-		(void)state;            \
-		sweep(i, sweep_assert); \
+#define SWEEP(name, i)                               \
+	static void name(void **state)               \
+	{                                            \
+		(void)state;                         \
+		sweep(&operations[i], sweep_assert); \
 	}
 
 SWEEP(put_of_a_new_worker_is_done_or_not_at_every_fault, 0)
@@ -378,7 +183,7 @@ static void nothing_changes_when_memory_runs_out(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-		sweep(i, oom_assert);
+		sweep(&operations[i], oom_assert);
 }
 
 int main(void)

@@ -22,7 +22,7 @@ extern "C" {
 #define FSHA_HOSTNAME_MAX 255             /* bytes */
 #define FSHA_FRAMEWORK_ID_SIZE 1024       /* bytes with the terminator */
 #define FSHA_LAUNCHABLE_MAX (1024 * 1024) /* bytes of a launch specification */
-#define FSHA_WORKERS_MAX 100000           /* workers in one batch, or in one backup */
+#define FSHA_WORKERS_MAX 65000            /* workers in one batch or one backup */
 
 /* ---- A worker ---- */
 
@@ -205,6 +205,83 @@ FSHA_API fsha_result fsha_worker_store_visit(fsha_worker_store *store,
 					     int (*visit)(void *ctx,
 							  const fsha_worker_entry *entry),
 					     void *ctx, fsha_error *reterr);
+
+/** One entry of fsha_worker_store_update_states. */
+typedef struct fsha_worker_state_update {
+	const char *task_id;
+	int32_t state;      /* an fsha_worker_state */
+	uint32_t reserved0; /* must be 0 */
+} fsha_worker_state_update;
+/**
+ * Give `count` workers (at most FSHA_WORKERS_MAX, of FSHA_STATE_VALUE_MAX bytes together) a new
+ * state, in one commit: all of them or none. Task ids must differ. Those that are not there are
+ * passed over; `*ret_updated` (may be NULL) tells how many were there. FSHA_E_INVALID names the
+ * entry that is wrong, FSHA_E_CORRUPT the worker that cannot be read. From the example
+ * updateWorkerStates. Since 0.1.
+ */
+FSHA_API fsha_result fsha_worker_store_update_states(fsha_worker_store *store,
+						     const fsha_worker_state_update *updates,
+						     size_t count, size_t *ret_updated,
+						     fsha_error *reterr);
+
+/* ---- Backup ---- */
+
+#define FSHA_FRAMEWORK_BACKUP_VERSION 1
+
+/**
+ * What a framework needs to go on elsewhere. Like a worker it owns nothing; what the library
+ * returns is one block, which one fsha_free gives back. Flink: FrameworkBackup.
+ */
+typedef struct fsha_framework_backup {
+	size_t struct_size;
+	const char *framework_id;   /* NULL: none */
+	const fsha_worker *workers; /* sorted as by fsha_worker_store_recover */
+	size_t worker_count;        /* at most FSHA_WORKERS_MAX */
+	int64_t timestamp_ms;       /* when it was taken, wall clock, since 1970 */
+	uint64_t last_task_number;  /* of the task id given last; 0: none was */
+	uint32_t version;           /* FSHA_FRAMEWORK_BACKUP_VERSION */
+	uint32_t reserved0;         /* must be 0 */
+} fsha_framework_backup;
+
+/**
+ * The state of the framework as it is at one moment. FSHA_E_CORRUPT names the record that cannot be
+ * read: a backup has all or is none. FSHA_E_TIMEOUT: it changes faster than it can be read; the
+ * leader itself is never disturbed by others. Flink: backupFrameworkState. Since 0.1.
+ */
+FSHA_API fsha_result fsha_framework_backup_take(fsha_worker_store *store,
+						fsha_framework_backup **ret_backup,
+						fsha_error *reterr);
+/**
+ * Put back what a backup holds, in one commit: all of it or nothing. Its framework id, if it has
+ * one, replaces the present one; its workers are put as by fsha_worker_store_put, but keep their
+ * times; other workers stay (fsha_worker_store_stop with cleanup removes them before). Task ids go
+ * on behind the present number, that of the backup, and those of its workers, so none is given
+ * twice; ids that were given after the backup was taken, in a cluster that is lost, are not known.
+ *
+ * Everything is checked before anything is changed: FSHA_E_INVALID names what is wrong,
+ * FSHA_E_UNSUPPORTED: the backup has a newer version. Flink: restoreFrameworkState. Since 0.1.
+ */
+FSHA_API fsha_result fsha_framework_backup_restore(fsha_worker_store *store,
+						   const fsha_framework_backup *backup,
+						   fsha_error *reterr);
+/**
+ * Write a backup to the file `path`, as JSON with a checksum, readable by its owner only. The file
+ * appears whole or not at all; one that is there is replaced.
+ *
+ * FSHA_OK: it survives a power cut. FSHA_E_INDOUBT: it may be there, but not survive one.
+ * FSHA_E_INVALID: the backup cannot be restored. FSHA_E_IO: what was there is there still. Any
+ * thread. Since 0.1.
+ */
+FSHA_API fsha_result fsha_framework_backup_write(const fsha_framework_backup *backup,
+						 const char *path, fsha_error *reterr);
+/**
+ * Read one back and check all of it. FSHA_E_NOT_FOUND, FSHA_E_IO; FSHA_E_CORRUPT: it is no such
+ * file, or damaged (the message says how and where); FSHA_E_UNSUPPORTED: of a newer version. Any
+ * thread. Since 0.1.
+ */
+FSHA_API fsha_result fsha_framework_backup_read(const char *path,
+						fsha_framework_backup **ret_backup,
+						fsha_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -82,47 +82,62 @@ fsha_result fsha_worker_store_visit(fsha_worker_store *s,
 	return FSHA_OK;
 }
 
-struct collection {
-	const struct fsu *fs;
-	const fsha_worker **workers; /* each a block of its own */
-	size_t count, size;
-	fsha_result result;
-	fsha_error error;
-};
+/* ---- All or none ---- */
 
-static int collect(void *ctx, const fsha_worker_entry *entry)
+void worker_list_init(struct worker_list *list, const struct fsu *fs)
 {
-	struct collection *c = ctx;
-	fsha_worker *copy;
+	*list = (struct worker_list){ .fs = fs };
+}
 
-	if (entry->result != FSHA_OK) {
-		c->result = error_copy(&c->error, entry->error);
-		return 1;
-	}
-	if (c->count == c->size) {
-		size_t size = c->size ? 2 * c->size : 64;
-		const fsha_worker **workers =
-			fsu_resize(c->fs, c->workers, size * sizeof(*workers));
+void worker_list_done(struct worker_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		fsu_release(list->fs, (void *)(uintptr_t)list->workers[i]);
+	fsu_release(list->fs, list->workers);
+	fsu_release(list->fs, list->versions);
+	worker_list_init(list, list->fs);
+}
 
-		if (workers) {
-			c->workers = workers;
-			c->size = size;
-		}
+static fsha_result make_room(struct worker_list *list, size_t count, fsha_error *reterr)
+{
+	list->workers = fsu_alloc(list->fs, (count + 1) * sizeof(*list->workers));
+	list->versions = fsu_alloc(list->fs, (count + 1) * sizeof(*list->versions));
+	if (!list->workers || !list->versions)
+		return error_os(reterr, -ENOMEM, "alloc", "cannot recover the workers");
+	list->size = count;
+	return FSHA_OK;
+}
+
+fsha_result worker_store_read_all(fsha_worker_store *s, struct worker_list *list,
+				  fsha_error *reterr)
+{
+	char key[FSU_COMPONENT_MAX + 1];
+	fsha_result result;
+	fsha_worker *worker;
+	size_t count;
+	char **ids;
+
+	result = worker_store_ids(s, &ids, &count, reterr);
+	if (result != FSHA_OK)
+		return result;
+	result = make_room(list, count, reterr);
+	for (size_t i = 0; i < count && result == FSHA_OK; i++) {
+		(void)fsu_path_encode(ids[i], strlen(ids[i]), key); /* it was decoded from one */
+		result = worker_store_read(s, key, &worker, &list->versions[list->count], reterr);
+		if (result == FSHA_OK)
+			list->workers[list->count++] = worker;
+		else if (result == FSHA_E_NOT_FOUND)
+			result = FSHA_OK; /* removed meanwhile */
 	}
-	copy = c->count < c->size ? worker_pack(c->fs, &entry->worker, 1) : NULL;
-	if (!copy) {
-		c->result = error_os(&c->error, -ENOMEM, "alloc", "cannot recover the workers");
-		return 1;
-	}
-	c->workers[c->count++] = copy;
-	return 0;
+	fsu_release(list->fs, ids);
+	return result;
 }
 
 fsha_result fsha_worker_store_recover(fsha_worker_store *s, fsha_worker **ret_workers,
 				      size_t *ret_count, fsha_error *reterr)
 {
-	struct collection c = { .result = FSHA_OK, .error = FSHA_ERROR_INIT };
 	fsha_worker *workers = NULL;
+	struct worker_list list;
 	fsha_result result;
 
 	result = worker_store_check(s, reterr);
@@ -130,21 +145,17 @@ fsha_result fsha_worker_store_recover(fsha_worker_store *s, fsha_worker **ret_wo
 		result = error_set(reterr, FSHA_E_INVALID, 0, "recover", "an argument is NULL");
 	if (result != FSHA_OK)
 		return result;
-	c.fs = services_fs(s->services);
-	result = fsha_worker_store_visit(s, collect, &c, reterr);
-	if (result == FSHA_OK && c.result != FSHA_OK)
-		result = error_copy(reterr, &c.error);
+	worker_list_init(&list, services_fs(s->services));
+	result = worker_store_read_all(s, &list, reterr);
 	if (result == FSHA_OK) {
-		workers = worker_pack(c.fs, c.workers, c.count);
-		if (!workers)
+		workers = worker_pack(list.fs, list.workers, list.count);
+		if (workers)
+			*ret_count = list.count;
+		else
 			result = error_os(reterr, -ENOMEM, "alloc", "cannot recover the workers");
 	}
-	for (size_t i = 0; i < c.count; i++)
-		fsu_release(c.fs, (void *)(uintptr_t)c.workers[i]);
-	fsu_release(c.fs, c.workers);
-	if (result != FSHA_OK)
-		return result;
-	*ret_workers = workers;
-	*ret_count = c.count;
-	return FSHA_OK;
+	worker_list_done(&list);
+	if (result == FSHA_OK)
+		*ret_workers = workers;
+	return result;
 }

@@ -203,19 +203,20 @@ static const char *take_text(char **at, const char *text)
 	return copy;
 }
 
-fsha_worker *worker_pack(const struct fsu *fs, const fsha_worker *const *workers, size_t count)
+size_t worker_pack_size(const fsha_worker *const *workers, size_t count)
 {
 	size_t bytes = (count + 1) * sizeof(fsha_worker);
-	fsha_worker *copies;
-	char *at;
 
 	for (size_t i = 0; i < count; i++)
 		bytes += text_size(workers[i]->task_id) + text_size(workers[i]->slave_id) +
 			 text_size(workers[i]->hostname) + workers[i]->launchable_size;
-	copies = fsu_alloc(fs, bytes);
-	if (!copies)
-		return NULL;
-	at = (char *)(copies + count + 1);
+	return bytes;
+}
+
+void worker_pack_into(fsha_worker *copies, const fsha_worker *const *workers, size_t count)
+{
+	char *at = (char *)(copies + count + 1);
+
 	for (size_t i = 0; i < count; i++) {
 		const fsha_worker *w = workers[i];
 
@@ -229,6 +230,14 @@ fsha_worker *worker_pack(const struct fsu *fs, const fsha_worker *const *workers
 			at += w->launchable_size;
 		}
 	}
+}
+
+fsha_worker *worker_pack(const struct fsu *fs, const fsha_worker *const *workers, size_t count)
+{
+	fsha_worker *copies = fsu_alloc(fs, worker_pack_size(workers, count));
+
+	if (copies)
+		worker_pack_into(copies, workers, count);
 	return copies;
 }
 

@@ -33,6 +33,9 @@ fsha_result worker_check(const fsha_worker *worker, fsha_error *reterr);
 fsha_result worker_key(const char *task_id, char *ret_key, fsha_error *reterr);
 /* Copies of `count` workers in one block; NULL when out of memory. */
 fsha_worker *worker_pack(const struct fsu *fs, const fsha_worker *const *workers, size_t count);
+/* The same into memory of that many bytes. */
+size_t worker_pack_size(const fsha_worker *const *workers, size_t count);
+void worker_pack_into(fsha_worker *copies, const fsha_worker *const *workers, size_t count);
 /* Order of task ids: numbers in them by value. */
 int worker_compare_ids(const char *a, const char *b);
 
@@ -48,9 +51,21 @@ fsha_result worker_store_read(fsha_worker_store *store, const char *key, fsha_wo
 /* The task ids, sorted, as an array ended by NULL, in one block. */
 fsha_result worker_store_ids(fsha_worker_store *store, char ***ret_ids, size_t *ret_count,
 			     fsha_error *reterr);
-/* Add or replace, whichever it is. */
-fsha_result worker_store_upsert(fsha_worker_store *store, const char *key, const void *data,
-				size_t size, fsha_error *reterr);
+
+/* ---- recover.c ---- */
+
+/* Workers, each in a block of its own, with their versions, sorted by task id. */
+struct worker_list {
+	const struct fsu *fs;
+	const fsha_worker **workers;
+	fsha_version *versions;
+	size_t count, size;
+};
+void worker_list_init(struct worker_list *list, const struct fsu *fs);
+void worker_list_done(struct worker_list *list);
+/* All that are there; one that cannot be read is the result. */
+fsha_result worker_store_read_all(fsha_worker_store *store, struct worker_list *list,
+				  fsha_error *reterr);
 
 /* ---- task_id.c ---- */
 

@@ -7,9 +7,6 @@
 #include "src/result/error.h"
 #include "src/worker/worker.h"
 
-/* How often a write starts over because another process of the term was faster. */
-#define WRITE_TRIES 100
-
 /* ---- open and close ---- */
 
 static int init_locks(fsha_worker_store *s)
@@ -96,28 +93,6 @@ fsha_result worker_store_check(fsha_worker_store *s, fsha_error *reterr)
 	return FSHA_OK;
 }
 
-/* Goes on after an error and reports the first. */
-static fsha_result remove_all(fsha_worker_store *s, fsha_error *reterr)
-{
-	fsha_error error = FSHA_ERROR_INIT;
-	fsha_result first = FSHA_OK, result;
-	size_t count;
-	char **keys;
-
-	result = store_keys(s->store, &keys, &count, reterr);
-	if (result != FSHA_OK)
-		return result;
-	for (size_t i = 0; i < count; i++) {
-		result = store_write(s->store, STORE_REMOVE, keys[i], NULL, NULL, 0, NULL, &error);
-		if (result != FSHA_OK && first == FSHA_OK)
-			first = error_copy(reterr, &error);
-		if (result == FSHA_E_NOT_LEADER || result == FSHA_E_FENCED)
-			break; /* it will be no better for the others */
-	}
-	fsu_release(services_fs(s->services), keys);
-	return first;
-}
-
 fsha_result fsha_worker_store_stop(fsha_worker_store *s, int cleanup, fsha_error *reterr)
 {
 	fsha_result result = FSHA_OK;
@@ -126,7 +101,7 @@ fsha_result fsha_worker_store_stop(fsha_worker_store *s, int cleanup, fsha_error
 		return error_set(reterr, FSHA_E_INVALID, 0, "stop", "an argument is NULL");
 	(void)pthread_mutex_lock(&s->writing);
 	if (cleanup && is_running(s))
-		result = remove_all(s, reterr);
+		result = store_clear(s->store, reterr); /* not what begins with '@' */
 	if (result == FSHA_OK)
 		set_running(s, false);
 	(void)pthread_mutex_unlock(&s->writing);
@@ -245,26 +220,6 @@ fsha_result fsha_worker_store_get_framework_id(fsha_worker_store *s, char *ret_i
 
 /* ---- writing ---- */
 
-fsha_result worker_store_upsert(fsha_worker_store *s, const char *key, const void *data,
-				size_t size, fsha_error *reterr)
-{
-	enum store_write how = STORE_REPLACE;
-	fsha_result result = FSHA_E_NOT_FOUND;
-
-	for (int i = 0; i < WRITE_TRIES; i++) {
-		result = store_write(s->store, how, key, NULL, data, size, NULL, reterr);
-		if (result == FSHA_E_NOT_FOUND)
-			how = STORE_ADD;
-		else if (result == FSHA_E_EXISTS)
-			how = STORE_REPLACE;
-		else
-			return result;
-	}
-	return error_set(reterr, FSHA_E_TIMEOUT, 0, "put",
-			 "'" LAYOUT_WORKERS "/%s' comes and goes faster than it can be written",
-			 key);
-}
-
 fsha_result fsha_worker_store_set_framework_id(fsha_worker_store *s, const char *id,
 					       fsha_error *reterr)
 {
@@ -287,8 +242,8 @@ fsha_result fsha_worker_store_set_framework_id(fsha_worker_store *s, const char 
 		result = store_write(s->store, STORE_REMOVE, FRAMEWORK_ID_KEY, NULL, NULL, 0, NULL,
 				     reterr);
 	else
-		result = worker_store_upsert(s, FRAMEWORK_ID_KEY, payload,
-					     framework_id_encode(id, payload), reterr);
+		result = store_write(s->store, STORE_PUT, FRAMEWORK_ID_KEY, NULL, payload,
+				     framework_id_encode(id, payload), NULL, reterr);
 	(void)pthread_mutex_unlock(&s->writing);
 	return result;
 }
@@ -317,7 +272,7 @@ fsha_result fsha_worker_store_put(fsha_worker_store *s, const fsha_worker *worke
 				worker->task_id);
 	worker_encode(worker, fsu_wall_ns(fs) / FSU_NS_PER_MS, payload, size);
 	(void)pthread_mutex_lock(&s->writing);
-	result = worker_store_upsert(s, key, payload, size, reterr);
+	result = store_write(s->store, STORE_PUT, key, NULL, payload, size, NULL, reterr);
 	(void)pthread_mutex_unlock(&s->writing);
 	fsu_release(fs, payload);
 	return result;
