@@ -19,6 +19,7 @@ COVERAGE :=
 WERROR :=
 V :=
 TEST_TIMEOUT := 120
+COVERAGE_MIN := 90
 
 # Every compiler and every sanitizer has a tree of its own, so objects never mix.
 comma := ,
@@ -203,14 +204,15 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 .PHONY: coverage
-coverage: ## run the tests and tell which lines they reach
+coverage: ## run the tests and tell which lines they reach; fails below COVERAGE_MIN percent
+	@tools/install-deps build coverage
 	@+$(MAKE) --no-print-directory COVERAGE=1 CFLAGS='-O0 -g' coverage-tree
 
 .PHONY: coverage-tree
 coverage-tree: deps
 	@mkdir -p $(BUILD) && find $(BUILD) -name '*.gcda' -delete
 	@+$(MAKE) --no-print-directory check
-	@tools/coverage-summary $(O)
+	@tools/coverage-summary $(O) $(BUILD)/report $(COVERAGE_MIN)
 
 # ---- Static checks -------------------------------------------------------------------------------
 
