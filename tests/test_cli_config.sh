@@ -136,6 +136,17 @@ test_it_touches_no_storage() {
 	[ -z "$(ls -A "$dir/storage")" ] || fail "it wrote into the storage directory"
 }
 
+test_a_key_without_effect_is_told_by_every_command_with_verbose() {
+	expect 0 job rm 00000000000000000000000000000001 # makes the cluster
+	expect 0 status -v -D high-availability.zookeeper.quorum=a -D high-availability.leese=3
+	matches "$err" '^fsha: setting key=high-availability.leese message=.*no key that is known'
+	matches "$err" 'setting key=high-availability.zookeeper.quorum message=.*does not apply'
+	expect 0 status -D high-availability.leese=3
+	equal "$err" ""
+	expect 0 status -v
+	equal "$err" ""
+}
+
 test_output_that_cannot_be_written_is_126() {
 	[ -w /dev/full ] || return 0
 	code=0

@@ -229,6 +229,13 @@ static fsha_result check_options(const fsha_services_options *options, fsha_erro
 	return FSHA_OK;
 }
 
+static int log_setting(void *ctx, const fsha_config_finding *finding)
+{
+	services_log(ctx, FSHA_LOG_WARNING, "setting", "key=%s message=\"%s\"", finding->key,
+		     finding->message);
+	return 0;
+}
+
 fsha_result services_open_with(const struct fsu *fs, const fsha_config *config,
 			       const fsha_services_options *options, fsha_services **ret_services,
 			       fsha_error *reterr)
@@ -272,6 +279,9 @@ fsha_result services_open_with(const struct fsu *fs, const fsha_config *config,
 		return result;
 	}
 	s->cluster.counters = &s->counters;
+	/* What is wrong with the others of them does not keep a cluster from starting. */
+	if (s->options.log)
+		(void)fsha_config_check(config, log_setting, s, NULL);
 	*ret_services = s;
 	return FSHA_OK;
 }
