@@ -257,12 +257,11 @@ static void a_directory_of_a_file_needs_a_type(void **state)
 	assert_string_equal(t.settings.storage_dir, "/of/a/file");
 }
 
-static void nothing_set_says_what_to_set(void **state)
+static void nothing_set_is_standalone(void **state)
 {
 	(void)state;
-	ASSERT_REFUSED(read_settings(), FSHA_E_CONFIG, "high-availability.type is not set",
-		       "write 'high-availability.type: filesystem'",
-		       "'high-availability.storageDir: /");
+	assert_int_equal(read_settings(), FSHA_OK);
+	assert_int_equal(t.settings.mode, CONFIG_STANDALONE);
 	set(FSHA_KEY_TYPE, "filesystem");
 	ASSERT_REFUSED(read_settings(), FSHA_E_CONFIG, "high-availability.storageDir is not set",
 		       "write 'high-availability.storageDir: /");
@@ -300,16 +299,30 @@ static void kubernetes_is_refused_with_what_to_write_instead(void **state)
 	}
 }
 
-static void types_of_other_versions_are_unsupported(void **state)
+static void types_in_memory_need_no_directory(void **state)
 {
-	static const char *const texts[] = { "NONE", "none", "standalone", "Embedded" };
+	static const struct {
+		const char *text;
+		enum config_mode mode;
+	} types[] = {
+		{ "NONE", CONFIG_STANDALONE },
+		{ "none", CONFIG_STANDALONE },
+		{ " standalone ", CONFIG_STANDALONE },
+		{ "Embedded", CONFIG_EMBEDDED },
+	};
 
 	(void)state;
-	set(FSHA_KEY_STORAGE_DIR, "/x");
-	for (size_t i = 0; i < COUNT(texts); i++) {
-		set(FSHA_KEY_TYPE, texts[i]);
-		ASSERT_REFUSED(read_settings(), FSHA_E_UNSUPPORTED, texts[i], "only 'filesystem'");
+	for (size_t i = 0; i < COUNT(types); i++) {
+		set(FSHA_KEY_TYPE, types[i].text);
+		assert_int_equal(read_settings(), FSHA_OK);
+		assert_int_equal(t.settings.mode, types[i].mode);
+		assert_string_equal(t.settings.storage_dir, "");
+		assert_string_equal(t.settings.cluster_id, "/default");
 	}
+	/* What would be no directory is a name like any other. */
+	set(FSHA_KEY_STORAGE_DIR, "hdfs://of/others");
+	assert_int_equal(read_settings(), FSHA_OK);
+	assert_string_equal(t.settings.storage_dir, "hdfs://of/others");
 }
 
 static void class_names_and_anything_else_are_refused(void **state)
@@ -519,10 +532,10 @@ int main(void)
 		TEST(defaults_are_filled_in_and_marked_as_such),
 		TEST(a_directory_of_the_environment_needs_no_type),
 		TEST(a_directory_of_a_file_needs_a_type),
-		TEST(nothing_set_says_what_to_set),
+		TEST(nothing_set_is_standalone),
 		TEST(zookeeper_is_refused_with_what_to_write_instead),
 		TEST(kubernetes_is_refused_with_what_to_write_instead),
-		TEST(types_of_other_versions_are_unsupported),
+		TEST(types_in_memory_need_no_directory),
 		TEST(class_names_and_anything_else_are_refused),
 		TEST(a_directory_is_read_as_a_path_or_a_file_uri),
 		TEST(a_directory_that_is_no_mounted_path_is_refused_with_what_to_write),

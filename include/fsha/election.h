@@ -18,6 +18,7 @@ extern "C" {
 #define FSHA_ELECTION_RESOURCE_MANAGER "resource_manager"
 #define FSHA_ELECTION_DISPATCHER "dispatcher"
 #define FSHA_ELECTION_REST_ENDPOINT "rest_endpoint"
+#define FSHA_ELECTION_WEB_MONITOR FSHA_ELECTION_REST_ENDPOINT /* Flink's older name of it */
 #define FSHA_ELECTION_JOB_TEXT 37 /* bytes of the name of a job's election, with the terminator */
 
 /**
@@ -62,6 +63,14 @@ typedef struct fsha_contender {
 FSHA_API fsha_result fsha_election_start(fsha_services *services, const char *name,
 					 const fsha_contender *contender,
 					 fsha_election **ret_election, fsha_error *reterr);
+
+/**
+ * The same for the master of a job: contends for fsha_job_election_name(job). Flink:
+ * getJobManagerLeaderElection(JobID). Since 0.1.
+ */
+FSHA_API fsha_result fsha_election_start_job(fsha_services *services, const fsha_job_id *job,
+					     const fsha_contender *contender,
+					     fsha_election **ret_election, fsha_error *reterr);
 
 /**
  * Publish where the leader is to be found, once a term. Flink: confirmLeadership.

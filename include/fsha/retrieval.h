@@ -27,8 +27,8 @@ typedef struct fsha_leader_listener {
 
 /** What is published of an election. */
 typedef struct fsha_leader_information {
-	uint64_t epoch;        /* 0: nobody ever led */
-	fsha_uuid session;     /* null: no leader */
+	uint64_t epoch;        /* 0: nobody ever led, or nothing is elected (standalone) */
+	fsha_uuid session;     /* null: no leader; or FSHA_DEFAULT_LEADER_ID (standalone) */
 	fsha_uuid member;      /* the process that leads; null: no leader */
 	int64_t since_wall_ns; /* when the leader was granted, by its wall clock; for people only */
 	int32_t confirmed;     /* 1: the address is known */
@@ -43,6 +43,15 @@ typedef struct fsha_leader_information {
 FSHA_API fsha_result fsha_retriever_start(fsha_services *services, const char *name,
 					  const fsha_leader_listener *listener,
 					  fsha_retriever **ret_retriever, fsha_error *reterr);
+/**
+ * The same for the master of a job. `default_address` (1 to FSHA_ADDRESS_MAX bytes; may be NULL) is
+ * where standalone services say that it is; the others ignore it. Flink:
+ * getJobManagerLeaderRetriever(JobID, String). Any thread. Since 0.1.
+ */
+FSHA_API fsha_result fsha_retriever_start_job(fsha_services *services, const fsha_job_id *job,
+					      const char *default_address,
+					      const fsha_leader_listener *listener,
+					      fsha_retriever **ret_retriever, fsha_error *reterr);
 /** Look again at once, for a client that just lost its connection. Any thread. Since 0.1. */
 FSHA_API void fsha_retriever_refresh(fsha_retriever *retriever);
 /**

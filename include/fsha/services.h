@@ -1,5 +1,24 @@
 /*
- * The services of one process in one cluster. Flink: HighAvailabilityServices (filesystem mode).
+ * The services of one process in one cluster. Flink: HighAvailabilityServices.
+ *
+ * There are three kinds of them, by high-availability.type, behind one interface:
+ *
+ * - filesystem: everything in a directory that the processes of a cluster share. What the headers
+ *   promise of durability and fencing is about this one.
+ *
+ * - embedded: the same elections, stores and callbacks in the memory of one process, for tests and
+ *   clusters of one process. All services objects of the process with the same storageDir and
+ *   cluster-id (texts, no directories) are one cluster; it is gone when the last of them is closed.
+ *   No disk is touched. Flink: EmbeddedHaServices.
+ *
+ * - standalone, also called NONE, and what an empty configuration means: nothing is elected.
+ *   A contender is granted FSHA_DEFAULT_LEADER_ID as soon as it starts, and revoked when it is
+ *   closed; confirming does nothing; resigning revokes and grants again. Retrievers deliver one
+ *   fixed address with that id: jobmanager.rpc.address:jobmanager.rpc.port for the resource manager
+ *   and the dispatcher, http://rest.address:rest.port for the REST endpoint, for a job what
+ *   fsha_retriever_start_job was given, "UNKNOWN" otherwise; FSHA_E_CONFIG when the address is not
+ *   configured. The stores (blobs too, where Flink keeps none) are in the memory of the services
+ *   object and may be written without leading. Each object is alone. Flink: StandaloneHaServices.
  *
  * Threads of a services object, all its own, made when they are first needed:
  *
@@ -60,11 +79,13 @@ typedef struct fsha_services_options {
  * Open the cluster that `config` names (storage directory and cluster id), creating its directory
  * when it is not there. The configuration is copied; `options` may be NULL.
  *
- * FSHA_E_CONFIG: a setting is missing or wrong, the type is not "filesystem" (the message says what
- * to write), the storage directory is missing, no directory, not writable or read-only (in a
- * cluster that exists, the first election tells that), or the lease differs from the cluster's
- * (both are named). FSHA_E_UNSUPPORTED: the directory was written by a newer format.
- * FSHA_E_CORRUPT: its SETTINGS are damaged. FSHA_E_NOT_FOUND with FSHA_SERVICES_NO_CREATE.
+ * FSHA_E_CONFIG: a setting is missing or wrong, the type is one that fsha replaces or does not know
+ * (the message says what to write), a file names a storage directory but no type, the storage
+ * directory is missing, no directory, not writable or read-only (in a cluster that exists, the
+ * first election tells that), or the lease differs from the cluster's (both are named).
+ * FSHA_E_UNSUPPORTED: the directory was written by a newer format. FSHA_E_CORRUPT: its SETTINGS are
+ * damaged. FSHA_E_NOT_FOUND with FSHA_SERVICES_NO_CREATE. FSHA_E_UNSUPPORTED also:
+ * FSHA_SERVICES_SHARED_TERM in memory.
  *
  * Takes no part in any election yet: becoming a member is left to the first fsha_election_start.
  * May block for as long as the filesystem does. Since 0.1.
@@ -73,10 +94,42 @@ FSHA_API fsha_result fsha_services_open(const fsha_config *config,
 					const fsha_services_options *options,
 					fsha_services **ret_services, fsha_error *reterr);
 
+typedef enum fsha_address_resolution {
+	FSHA_NO_ADDRESS_RESOLUTION = 0,
+	FSHA_TRY_ADDRESS_RESOLUTION = 1
+} fsha_address_resolution;
+
+/**
+ * As fsha_services_open; standalone services need their addresses, and with
+ * FSHA_TRY_ADDRESS_RESOLUTION their hosts are looked up: FSHA_E_CONFIG names the key, or the host
+ * that is not known. May block for as long as the resolver does. Flink:
+ * HighAvailabilityServicesUtils.createHighAvailabilityServices. Since 0.1.
+ */
+FSHA_API fsha_result fsha_services_create(const fsha_config *config,
+					  fsha_address_resolution resolution,
+					  const fsha_services_options *options,
+					  fsha_services **ret_services, fsha_error *reterr);
+
+/**
+ * As fsha_services_open, but embedded services where that would open standalone ones. Flink:
+ * createAvailableOrEmbeddedServices. Since 0.1.
+ */
+FSHA_API fsha_result fsha_services_create_available_or_embedded(
+	const fsha_config *config, const fsha_services_options *options,
+	fsha_services **ret_services, fsha_error *reterr);
+
+typedef enum fsha_mode {
+	FSHA_MODE_FILESYSTEM = 0,
+	FSHA_MODE_EMBEDDED = 1,
+	FSHA_MODE_STANDALONE = 2
+} fsha_mode;
+/** Which kind they are. Flink: HighAvailabilityMode. Any thread. Since 0.1. */
+FSHA_API fsha_mode fsha_services_mode(const fsha_services *services);
+
 /**
  * Close: leads no more (every leader is revoked once and resigns), stops all threads, deletes no
- * data. Elections, retrievers and stores of it must have been closed before: FSHA_E_STATE
- * otherwise.
+ * data. Elections, retrievers and stores of it must have been closed before: otherwise
+ * FSHA_E_STATE, with the names of all that are open.
  *
  * Waits for at most one lease (3 s at least): FSHA_E_TIMEOUT says that threads still hang in the
  * filesystem; they end, and their memory is freed, when it answers. The object is gone in either
@@ -86,7 +139,8 @@ FSHA_API fsha_result fsha_services_close(fsha_services *services, fsha_error *re
 
 /** The lease that the cluster agreed on, in milliseconds. Any thread. Since 0.1. */
 FSHA_API uint32_t fsha_services_lease_ms(const fsha_services *services);
-/** The cluster directory, as opened. Lives as long as the object. Since 0.1. */
+/** The cluster directory, as opened ("memory:/..." where it is none). Lives as long as the object.
+ * Since 0.1. */
 FSHA_API const char *fsha_services_path(const fsha_services *services);
 
 #ifdef __cplusplus

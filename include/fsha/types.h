@@ -55,6 +55,17 @@ FSHA_API int fsha_uuid_equal(const fsha_uuid *a, const fsha_uuid *b);
 /** 1 when all zero. Since 0.1. */
 FSHA_API int fsha_uuid_is_null(const fsha_uuid *uuid);
 
+/**
+ * The session of every leader where nothing is elected (fsha_services_mode: standalone), all zero.
+ * Flink: DEFAULT_LEADER_ID. Any thread. Static. Since 0.1.
+ */
+FSHA_API const fsha_uuid *fsha_default_leader_id(void);
+#define FSHA_DEFAULT_LEADER_ID (*fsha_default_leader_id())
+/** The job of a cluster that runs one and gave it no id, all zero. Flink: DEFAULT_JOB_ID. Any
+ * thread. Static. Since 0.1. */
+FSHA_API const fsha_job_id *fsha_default_job_id(void);
+#define FSHA_DEFAULT_JOB_ID (*fsha_default_job_id())
+
 /** 32 lower-case hex digits into `text` of FSHA_HEX_ID_TEXT bytes. Returns `text`. Since 0.1. */
 FSHA_API char *fsha_job_id_format(const fsha_job_id *id, char *text);
 /** Exactly 32 hex digits, upper or lower case. FSHA_OK or FSHA_E_INVALID. Since 0.1. */

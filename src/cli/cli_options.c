@@ -242,10 +242,26 @@ fsha_result cli_options_open_with(const struct cli_options *options, const fsha_
 				  uint32_t flags, fsha_services **ret_services, fsha_error *reterr)
 {
 	fsha_services_options services_options = FSHA_SERVICES_OPTIONS_INIT;
+	fsha_services *services = NULL;
+	const char *type;
+	fsha_result result;
 
 	services_options.log = options->verbose ? log_event : NULL;
 	services_options.flags = flags;
-	return fsha_services_open(config, &services_options, ret_services, reterr);
+	result = fsha_services_open(config, &services_options, &services, reterr);
+	if (result != FSHA_OK)
+		return result;
+	/* In memory of its own a command has nothing to see, and everybody would lead. */
+	if (fsha_services_mode(services) != FSHA_MODE_FILESYSTEM) {
+		type = fsha_config_get(config, FSHA_KEY_TYPE, NULL);
+		(void)fsha_services_close(services, NULL); /* was not used */
+		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
+				     "%s is '%.60s': such a cluster is in the memory of its "
+				     "process, and a command cannot see it",
+				     FSHA_KEY_TYPE, type ? type : "");
+	}
+	*ret_services = services;
+	return FSHA_OK;
 }
 
 fsha_result cli_options_open(const struct cli_options *options, uint32_t flags,

@@ -40,18 +40,26 @@ fsha_config *config_create_with(const struct fsu *fs);
 /* A copy of its own, values, origins and all, with the memory of `fs`. NULL: out of memory. */
 fsha_config *config_copy(const struct fsu *fs, const fsha_config *config);
 
+/* high-availability.type: where everything is kept. Flink: HighAvailabilityMode. */
+enum config_mode {
+	CONFIG_FILESYSTEM,
+	CONFIG_EMBEDDED,   /* in the memory of one process, elections and all */
+	CONFIG_STANDALONE, /* in memory, with fixed addresses and nothing to elect; "NONE" */
+};
+
 /* What the services need, checked. */
 struct config_services {
-	char storage_dir[FSHA_CONFIG_VALUE_MAX +
-			 1]; /* absolute, without file:, no slash at its end */
+	enum config_mode mode;
+	/* Absolute, without file:, no slash at its end. In memory: as written, or "". */
+	char storage_dir[FSHA_CONFIG_VALUE_MAX + 1];
 	char cluster_id[CONFIG_CLUSTER_ID_MAX + 1]; /* as written; fsu_path_encode_id accepts it */
 	bool lease_given;                           /* or else lease_ms is the default */
 	uint32_t lease_ms;
 	uint32_t poll_ms; /* 0: not given */
 };
 /*
- * FSHA_E_CONFIG names the key, where it came from and what to write instead; FSHA_E_UNSUPPORTED is
- * a type that this version does not have. `*ret_settings` is written only on success.
+ * FSHA_E_CONFIG names the key, where it came from and what to write instead. `*ret_settings` is
+ * written only on success.
  */
 fsha_result config_services_read(const fsha_config *config, struct config_services *ret_settings,
 				 fsha_error *reterr);
@@ -59,7 +67,10 @@ fsha_result config_services_read(const fsha_config *config, struct config_servic
 /* The directory and the cluster id alone, whatever the type; the rest is zero. */
 fsha_result config_storage_read(const fsha_config *config, struct config_services *ret_settings,
 				fsha_error *reterr);
-/* Is the type one where nothing is elected and nothing is kept: none, standalone, embedded? */
+/* The type alone. FSHA_E_CONFIG. */
+fsha_result config_mode_read(const fsha_config *config, enum config_mode *ret_mode,
+			     fsha_error *reterr);
+/* Is it one where everything is in memory? */
 bool config_type_is_local(const fsha_config *config);
 
 #endif

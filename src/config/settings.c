@@ -46,7 +46,8 @@ enum type {
 	TYPE_FILESYSTEM,
 	TYPE_ZOOKEEPER,
 	TYPE_KUBERNETES,
-	TYPE_LOCAL,
+	TYPE_STANDALONE,
+	TYPE_EMBEDDED,
 	TYPE_OTHER,
 };
 
@@ -60,9 +61,9 @@ static enum type type_parse(const char *text)
 		{ "filesystem", TYPE_FILESYSTEM },
 		{ "zookeeper", TYPE_ZOOKEEPER },
 		{ "kubernetes", TYPE_KUBERNETES },
-		{ "none", TYPE_LOCAL },
-		{ "standalone", TYPE_LOCAL },
-		{ "embedded", TYPE_LOCAL },
+		{ "none", TYPE_STANDALONE },
+		{ "standalone", TYPE_STANDALONE },
+		{ "embedded", TYPE_EMBEDDED },
 	};
 	size_t len;
 
@@ -79,13 +80,6 @@ static enum type type_parse(const char *text)
 	return TYPE_OTHER;
 }
 
-bool config_type_is_local(const fsha_config *config)
-{
-	const struct config_entry *entry = config_find(config, FSHA_KEY_TYPE);
-
-	return entry && type_parse(entry->value) == TYPE_LOCAL;
-}
-
 /* A directory that somebody named for this very run says well enough what is meant. */
 static bool directory_is_explicit(const fsha_config *config)
 {
@@ -94,7 +88,25 @@ static bool directory_is_explicit(const fsha_config *config)
 	return entry && entry->source != CONFIG_FILE;
 }
 
-static fsha_result check_type(const fsha_config *config, fsha_error *reterr)
+/*
+ * Nothing said at all is Flink's NONE. A storage directory in a file without a type is a mistake:
+ * whoever wrote it wants nothing in memory.
+ */
+static fsha_result read_unset(const fsha_config *config, enum config_mode *ret_mode,
+			      fsha_error *reterr)
+{
+	if (directory_is_explicit(config))
+		*ret_mode = CONFIG_FILESYSTEM;
+	else if (!config_find(config, FSHA_KEY_STORAGE_DIR))
+		*ret_mode = CONFIG_STANDALONE;
+	else
+		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
+				 "%s is not set: " WRITE_BOTH, FSHA_KEY_TYPE);
+	return FSHA_OK;
+}
+
+fsha_result config_mode_read(const fsha_config *config, enum config_mode *ret_mode,
+			     fsha_error *reterr)
 {
 	const struct config_entry *entry = config_find(config, FSHA_KEY_TYPE);
 	enum type type = entry ? type_parse(entry->value) : TYPE_UNSET;
@@ -105,12 +117,16 @@ static fsha_result check_type(const fsha_config *config, fsha_error *reterr)
 	(void)config_quote(entry ? entry->value : "", quoted);
 	switch (type) {
 	case TYPE_FILESYSTEM:
+		*ret_mode = CONFIG_FILESYSTEM;
+		return FSHA_OK;
+	case TYPE_STANDALONE:
+		*ret_mode = CONFIG_STANDALONE;
+		return FSHA_OK;
+	case TYPE_EMBEDDED:
+		*ret_mode = CONFIG_EMBEDDED;
 		return FSHA_OK;
 	case TYPE_UNSET:
-		if (directory_is_explicit(config))
-			return FSHA_OK;
-		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
-				 "%s is not set: " WRITE_BOTH, FSHA_KEY_TYPE);
+		return read_unset(config, ret_mode, reterr);
 	case TYPE_ZOOKEEPER:
 		return error_set(
 			reterr, FSHA_E_CONFIG, 0, "configure",
@@ -123,10 +139,6 @@ static fsha_result check_type(const fsha_config *config, fsha_error *reterr)
 				 "cannot use %s '%s' (%s): fsha replaces it; " WRITE_BOTH
 				 "; high-availability.kubernetes.* then means nothing",
 				 key, quoted, origin);
-	case TYPE_LOCAL:
-		return error_set(reterr, FSHA_E_UNSUPPORTED, 0, "configure",
-				 "cannot use %s '%s' (%s): this version has only 'filesystem'", key,
-				 quoted, origin);
 	case TYPE_OTHER:
 		break;
 	}
@@ -134,6 +146,13 @@ static fsha_result check_type(const fsha_config *config, fsha_error *reterr)
 			 "cannot use %s '%s' (%s): no such type, and factory classes are "
 			 "Java's; " WRITE_BOTH,
 			 key, quoted, origin);
+}
+
+bool config_type_is_local(const fsha_config *config)
+{
+	enum config_mode mode;
+
+	return config_mode_read(config, &mode, NULL) == FSHA_OK && mode != CONFIG_FILESYSTEM;
 }
 
 /* ---- The directory. ---- */
@@ -238,6 +257,16 @@ static fsha_result read_storage_dir(const fsha_config *config, char *ret_path, f
 	return FSHA_OK;
 }
 
+/* In memory it is no place, but what tells clusters apart: as it is written. */
+static void read_label(const fsha_config *config, char *ret_path)
+{
+	const struct config_entry *entry = config_find(config, FSHA_KEY_STORAGE_DIR);
+
+	ret_path[0] = '\0';
+	if (entry)
+		strncat(ret_path, entry->value, FSHA_CONFIG_VALUE_MAX);
+}
+
 /* ---- The rest. ---- */
 
 static fsha_result read_cluster_id(const fsha_config *config, char *ret_id, fsha_error *reterr)
@@ -295,9 +324,13 @@ fsha_result config_services_read(const fsha_config *config, struct config_servic
 	fsha_result result;
 
 	assert(config);
-	result = check_type(config, reterr);
+	result = config_mode_read(config, &settings.mode, reterr);
+	if (result == FSHA_OK && settings.mode == CONFIG_FILESYSTEM)
+		result = read_storage_dir(config, settings.storage_dir, reterr);
+	else if (result == FSHA_OK)
+		read_label(config, settings.storage_dir);
 	if (result == FSHA_OK)
-		result = config_storage_read(config, &settings, reterr);
+		result = read_cluster_id(config, settings.cluster_id, reterr);
 	if (result == FSHA_OK)
 		result = read_timer(config, FSHA_KEY_LEASE, &settings.lease_ms, reterr);
 	if (result == FSHA_OK && config_find(config, FSHA_KEY_POLL_INTERVAL))

@@ -89,7 +89,7 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 		return error_set(reterr, FSHA_E_INVALID, 0, "acquire", "an argument is NULL");
 	result = services_encode_election(name, component, reterr);
 	deadline_ns = fsu_now_ns(services_fs(s)) + (int64_t)timeout_ms * FSU_NS_PER_MS;
-	if (result == FSHA_OK)
+	if (result == FSHA_OK && !s->standalone)
 		result = check_holder(s, component, reterr);
 	if (result == FSHA_OK)
 		result = fsha_election_start(s, name, &contender, &e, reterr);
@@ -105,7 +105,7 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 			break;
 	} while (services_wait(s, deadline_ns));
 	if (leads && e->term) {
-		memcpy(ret_session, &e->term->epoch.session, sizeof(*ret_session));
+		memcpy(ret_session, election_session(e), sizeof(*ret_session));
 		result = FSHA_OK;
 	} else if (led_by_other) {
 		result = FSHA_E_NOT_LEADER;

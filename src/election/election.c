@@ -9,10 +9,24 @@
 #include "src/election/claim.h"
 #include "src/result/error.h"
 #include "src/retrieval/poller.h"
+#include "src/services/standalone.h"
 
 bool election_leads(const struct fsha_election *e)
 {
 	return e->term && !e->closing && !e->resigning && term_is_live(e->term);
+}
+
+const struct fsu_uuid *election_session(const struct fsha_election *e)
+{
+	static const struct fsu_uuid null;
+
+	return e->services->standalone ? &null : &e->term->epoch.session;
+}
+
+/* Does it lead under this session? Under the mutex. */
+static bool leads_under(const struct fsha_election *e, const fsha_uuid *session)
+{
+	return election_leads(e) && memcmp(election_session(e), session, sizeof(*session)) == 0;
 }
 
 void election_poke_at(struct fsha_election *e, int64_t due_ns)
@@ -55,6 +69,23 @@ static struct fsha_election *election_of(struct task *task)
 }
 
 /*
+ * Where there is no claimer to see to it: an election that its owner closed in vain. Under the
+ * mutex, which is dropped; the executor holds a reference on the services.
+ */
+static bool drop_abandoned(struct fsha_election *e)
+{
+	struct fsha_services *s = e->services;
+
+	if (!s->standalone || !e->abandoned)
+		return false;
+	election_unlist(e);
+	services_unlock(s);
+	election_unref(e);
+	services_lock(s);
+	return true;
+}
+
+/*
  * What the contender must hear next. Called by the executor with the mutex held, which is dropped
  * around the callback.
  */
@@ -70,17 +101,20 @@ static bool tell(struct task *task)
 
 	if (e->closed) {
 		e->told = false; /* its owner gave up waiting and must hear no more */
+		drop_abandoned(e);
 		return false;
 	}
-	if (e->told && (!leads || !fsu_uuid_equal(&e->told_session, &e->term->epoch.session))) {
+	if (e->told && (!leads || !fsu_uuid_equal(&e->told_session, election_session(e)))) {
 		e->calling = true;
 		services_unlock(s);
 		c.revoke_leadership(c.ctx);
 		services_lock(s);
 		e->told = false;
+		if (s->standalone)
+			e->resigning = false; /* there is nobody else to lead */
 	} else if (!e->told && leads) {
 		e->told = true;
-		e->told_session = e->term->epoch.session;
+		e->told_session = *election_session(e);
 		memcpy(&session, &e->told_session, sizeof(session));
 		epoch = e->term->epoch.number;
 		e->calling = true;
@@ -99,6 +133,8 @@ static bool tell(struct task *task)
 		return false;
 	}
 	e->calling = false;
+	if (drop_abandoned(e))
+		return false;
 	election_poke(e); /* a resignation may have waited for the contender */
 	return true;
 }
@@ -145,6 +181,26 @@ static struct fsha_election *create(struct fsha_services *s, const char *compone
 	return e;
 }
 
+/* Under the mutex. -errno. */
+static int start_workers(struct fsha_services *s)
+{
+	int r = worker_start(s, &s->executor, executor_run);
+
+	if (s->standalone)
+		return r; /* nothing runs out, nobody else leads */
+	if (r == 0)
+		r = worker_start(s, &s->watchdog, watchdog_run);
+	if (r == 0)
+		r = worker_start(s, &s->heartbeat, heartbeat_run);
+	if (r == 0)
+		r = worker_start(s, &s->claimer, claimer_run);
+	if (r == 0)
+		r = worker_start(s, &s->janitor, janitor_run);
+	if (r == 0)
+		r = poller_start(s);
+	return r;
+}
+
 /* Into the list, with the threads that it needs. */
 static fsha_result enlist(struct fsha_services *s, struct fsha_election *e, fsha_error *reterr)
 {
@@ -152,28 +208,22 @@ static fsha_result enlist(struct fsha_services *s, struct fsha_election *e, fsha
 	int r;
 
 	services_lock(s);
-	if (s->closing || find(s, e->component) || is_attached(s, e->component)) {
+	if (s->closing || find(s, e->component) ||
+	    (!s->standalone && is_attached(s, e->component))) {
 		result = error_set(reterr, FSHA_E_STATE, 0, "start",
 				   "this services object already takes part in '%s'", e->component);
 	} else {
-		r = worker_start(s, &s->executor, executor_run);
-		if (r == 0)
-			r = worker_start(s, &s->watchdog, watchdog_run);
-		if (r == 0)
-			r = worker_start(s, &s->heartbeat, heartbeat_run);
-		if (r == 0)
-			r = worker_start(s, &s->claimer, claimer_run);
-		if (r == 0)
-			r = worker_start(s, &s->janitor, janitor_run);
-		if (r == 0)
-			r = poller_start(s);
+		r = start_workers(s);
 		if (r < 0) {
 			result = error_os(reterr, r, "pthread_create", "cannot contend for '%s'",
 					  e->component);
 		} else {
 			e->next = s->elections;
 			s->elections = e;
-			election_poke(e);
+			if (s->standalone)
+				executor_post(s, &e->task);
+			else
+				election_poke(e);
 		}
 	}
 	services_unlock(s);
@@ -193,13 +243,17 @@ fsha_result fsha_election_start(fsha_services *s, const char *name, const fsha_c
 				 "an argument or a callback is NULL, or struct_size is not set");
 	result = services_encode_election(name, component, reterr);
 	if (result == FSHA_OK)
-		result = heartbeat_join(s, reterr);
+		result = s->standalone ? standalone_begin(s, component, reterr) :
+					 heartbeat_join(s, reterr);
 	if (result != FSHA_OK)
 		return result;
 	e = create(s, component, contender);
 	if (!e)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot contend for '%s'", name);
-	result = claim_open_election(&s->cluster, component, true, &e->dir_fd, reterr);
+	if (s->standalone)
+		e->term = services_term(s, component);
+	else
+		result = claim_open_election(&s->cluster, component, true, &e->dir_fd, reterr);
 	if (result == FSHA_OK)
 		result = enlist(s, e, reterr);
 	if (result != FSHA_OK) {
@@ -208,6 +262,18 @@ fsha_result fsha_election_start(fsha_services *s, const char *name, const fsha_c
 	}
 	*ret_election = e;
 	return FSHA_OK;
+}
+
+fsha_result fsha_election_start_job(fsha_services *s, const fsha_job_id *job,
+				    const fsha_contender *contender, fsha_election **ret_election,
+				    fsha_error *reterr)
+{
+	char name[FSHA_ELECTION_JOB_TEXT];
+
+	if (!job)
+		return error_set(reterr, FSHA_E_INVALID, 0, "start", "the job is NULL");
+	return fsha_election_start(s, fsha_job_election_name(job, name), contender, ret_election,
+				   reterr);
 }
 
 int fsha_election_has_leadership(const fsha_election *election, const fsha_uuid *session)
@@ -222,8 +288,7 @@ int fsha_election_has_leadership(const fsha_election *election, const fsha_uuid 
 	if (!e || !session)
 		return 0;
 	services_lock(e->services);
-	leads = election_leads(e) &&
-		memcmp(&e->term->epoch.session, session, sizeof(*session)) == 0;
+	leads = leads_under(e, session);
 	services_unlock(e->services);
 	return leads;
 }
@@ -238,7 +303,7 @@ int fsha_election_term(const fsha_election *election, fsha_uuid *ret_session, ui
 	services_lock(e->services);
 	leads = election_leads(e);
 	if (leads && ret_session)
-		memcpy(ret_session, &e->term->epoch.session, sizeof(*ret_session));
+		memcpy(ret_session, election_session(e), sizeof(*ret_session));
 	if (leads && ret_epoch)
 		*ret_epoch = e->term->epoch.number;
 	services_unlock(e->services);
@@ -276,7 +341,8 @@ fsha_result fsha_election_confirm_leadership(fsha_election *e, const fsha_uuid *
 				 "session and address are needed; an address has 1 to %d bytes",
 				 FSHA_ADDRESS_MAX);
 	services_lock(e->services);
-	if (election_leads(e) && memcmp(&e->term->epoch.session, session, sizeof(*session)) == 0) {
+	/* Where addresses are fixed there is nothing to publish. */
+	if (!e->services->standalone && leads_under(e, session)) {
 		if (e->confirmed) {
 			result = error_set(reterr, FSHA_E_STATE, 0, "confirm",
 					   "this term of '%s' is confirmed already", e->component);
@@ -310,7 +376,7 @@ fsha_result fsha_election_resign(fsha_election *e, const fsha_uuid *session, fsh
 	if (!e || !session)
 		return error_set(reterr, FSHA_E_INVALID, 0, "resign", "an argument is NULL");
 	services_lock(e->services);
-	if (!election_leads(e) || memcmp(&e->term->epoch.session, session, sizeof(*session)) != 0) {
+	if (!leads_under(e, session)) {
 		result = error_set(reterr, FSHA_E_NOT_LEADER, 0, "resign",
 				   "this process does not lead '%s' under that session",
 				   e->component);
@@ -357,7 +423,8 @@ fsha_result fsha_election_close(fsha_election *e, fsha_error *reterr)
 	executor_post(s, &e->task);
 	election_poke(e);
 	/* First the contender hears of it, then the claimer resigns. */
-	while (e->told || e->calling || e->stepping || e->term || e->stands_as)
+	while (e->told || e->calling ||
+	       (!s->standalone && (e->stepping || e->term || e->stands_as)))
 		if (!services_wait(s, deadline_ns)) {
 			result = error_set(reterr, FSHA_E_TIMEOUT, 0, "close",
 					   "'%s' is closed, but %s", e->component,

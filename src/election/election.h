@@ -82,6 +82,12 @@ void election_published(struct fsha_election *e, const struct term *term, fsha_r
 /* Out of the services' list: nothing looks at it any more. Under the mutex. */
 void election_unlist(struct fsha_election *e);
 
+/*
+ * The session that users know a term by: in standalone services the null one
+ * (FSHA_DEFAULT_LEADER_ID), whatever it is called inside. Under the mutex.
+ */
+const struct fsu_uuid *election_session(const struct fsha_election *e);
+
 /* ---- claimer.c: one step, in the claimer's thread, without the mutex ---- */
 void claimer_run(struct worker *w);
 void claimer_step(struct fsha_election *e);

@@ -88,6 +88,20 @@ int fsha_uuid_is_null(const fsha_uuid *uuid)
 	return all_zero(uuid->bytes);
 }
 
+const fsha_uuid *fsha_default_leader_id(void)
+{
+	static const fsha_uuid id;
+
+	return &id;
+}
+
+const fsha_job_id *fsha_default_job_id(void)
+{
+	static const fsha_job_id id;
+
+	return &id;
+}
+
 char *fsha_job_id_format(const fsha_job_id *id, char *text)
 {
 	return format_16_bytes(id->bytes, false, text);

@@ -42,6 +42,10 @@ const struct leader *poller_leader(const struct fsha_services *s, const char *co
 
 /* ---- retriever.c ---- */
 
+/* To look through them. Under the mutex. */
+const struct fsha_retriever *retriever_next(const struct fsha_retriever *r);
+const char *retriever_component(const struct fsha_retriever *r);
+
 /* The leader record of an election changed (NULL: it is gone). Under the mutex. */
 void retriever_notify(struct fsha_services *s, const char *component, const struct leader *leader);
 /* Is this member the leader that some listener was told of? Under the mutex. */

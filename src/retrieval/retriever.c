@@ -10,6 +10,7 @@
 #include "src/election/election.h"
 #include "src/result/error.h"
 #include "src/retrieval/poller.h"
+#include "src/services/standalone.h"
 
 struct pair {
 	bool leads;
@@ -32,6 +33,16 @@ struct fsha_retriever {
 	fsha_error error;
 	bool has_error;
 };
+
+const struct fsha_retriever *retriever_next(const struct fsha_retriever *r)
+{
+	return r->next;
+}
+
+const char *retriever_component(const struct fsha_retriever *r)
+{
+	return r->component;
+}
 
 static bool pair_equal(const struct pair *a, const struct pair *b)
 {
@@ -73,13 +84,16 @@ void retriever_notify(struct fsha_services *s, const char *component, const stru
 bool retriever_wants(const struct fsha_services *s, const struct fsu_uuid *member)
 {
 	for (const struct fsha_retriever *r = s->retrievers; r; r = r->next)
-		if (!r->stopped && r->current.leads && fsu_uuid_equal(&r->current.member, member))
+		if (!r->stopped && r->current.leads && !fsu_uuid_is_null(&r->current.member) &&
+		    fsu_uuid_equal(&r->current.member, member))
 			return true;
 	return false;
 }
 
 void retriever_bury(struct fsha_services *s)
 {
+	if (s->standalone)
+		return; /* a fixed address dies with nobody */
 	for (struct fsha_retriever *r = s->retrievers; r; r = r->next)
 		if (!r->stopped && r->current.leads &&
 		    member_verdict_is_dead(watcher_ask(s, &r->current.member).verdict))
@@ -159,11 +173,26 @@ static bool tell(struct task *task)
 	return true;
 }
 
-fsha_result fsha_retriever_start(fsha_services *s, const char *name,
-				 const fsha_leader_listener *listener,
-				 fsha_retriever **ret_retriever, fsha_error *reterr)
+/* The one pair that standalone services deliver. */
+static fsha_result take_fixed(struct fsha_services *s, const char *component, const char *fallback,
+			      struct pair *ret_pair, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+
+	if (fallback)
+		strcpy(ret_pair->address, fallback);
+	else
+		result = standalone_address(s, component, ret_pair->address, reterr);
+	ret_pair->leads = result == FSHA_OK;
+	return result;
+}
+
+static fsha_result start(fsha_services *s, const char *name, const char *fallback,
+			 const fsha_leader_listener *listener, fsha_retriever **ret_retriever,
+			 fsha_error *reterr)
 {
 	char component[FSU_COMPONENT_MAX + 1];
+	struct pair fixed = { .leads = false };
 	struct fsha_retriever *r;
 	fsha_result result;
 	int error;
@@ -173,6 +202,8 @@ fsha_result fsha_retriever_start(fsha_services *s, const char *name,
 		return error_set(reterr, FSHA_E_INVALID, 0, "start",
 				 "an argument or a callback is NULL, or struct_size is not set");
 	result = services_encode_election(name, component, reterr);
+	if (result == FSHA_OK && s->standalone)
+		result = take_fixed(s, component, fallback, &fixed, reterr);
 	if (result != FSHA_OK)
 		return result;
 	r = fsu_alloc(services_fs(s), sizeof(*r));
@@ -182,18 +213,22 @@ fsha_result fsha_retriever_start(fsha_services *s, const char *name,
 	services_ref(s);
 	r->listener = *listener;
 	r->task.run = tell;
+	r->current = fixed;
 	r->error = (fsha_error)FSHA_ERROR_INIT;
 	r->component = fsu_strdup(services_fs(s), component);
 	services_lock(s);
 	error = !r->component ? -ENOMEM : s->closing ? -ESHUTDOWN : 0;
 	if (error == 0)
 		error = worker_start(s, &s->executor, executor_run);
-	if (error == 0)
+	if (error == 0 && !s->standalone)
 		error = poller_start(s);
 	if (error == 0) {
 		r->next = s->retrievers;
 		s->retrievers = r;
-		see(r, poller_leader(s, component));
+		if (s->standalone)
+			executor_post(s, &r->task);
+		else
+			see(r, poller_leader(s, component));
 	}
 	services_unlock(s);
 	if (error < 0) {
@@ -204,10 +239,33 @@ fsha_result fsha_retriever_start(fsha_services *s, const char *name,
 	return FSHA_OK;
 }
 
+fsha_result fsha_retriever_start(fsha_services *s, const char *name,
+				 const fsha_leader_listener *listener,
+				 fsha_retriever **ret_retriever, fsha_error *reterr)
+{
+	return start(s, name, NULL, listener, ret_retriever, reterr);
+}
+
+fsha_result fsha_retriever_start_job(fsha_services *s, const fsha_job_id *job,
+				     const char *default_address,
+				     const fsha_leader_listener *listener,
+				     fsha_retriever **ret_retriever, fsha_error *reterr)
+{
+	char name[FSHA_ELECTION_JOB_TEXT];
+
+	if (!job || (default_address &&
+		     (!default_address[0] || strlen(default_address) > FSHA_ADDRESS_MAX)))
+		return error_set(reterr, FSHA_E_INVALID, 0, "start",
+				 "a job is needed; a default address has 1 to %d bytes",
+				 FSHA_ADDRESS_MAX);
+	return start(s, fsha_job_election_name(job, name), default_address, listener, ret_retriever,
+		     reterr);
+}
+
 void fsha_retriever_refresh(fsha_retriever *r)
 {
-	if (!r)
-		return;
+	if (!r || r->services->standalone)
+		return; /* a fixed address is all there is */
 	services_lock(r->services);
 	poller_refresh(r->services);
 	services_unlock(r->services);
@@ -247,6 +305,19 @@ fsha_result fsha_retriever_stop(fsha_retriever *r, fsha_error *reterr)
 	return result;
 }
 
+static fsha_result read_fixed(fsha_services *s, const char *component,
+			      fsha_leader_information *ret_information, fsha_error *reterr)
+{
+	struct pair fixed = { .leads = false };
+	fsha_result result = take_fixed(s, component, NULL, &fixed, reterr);
+
+	if (result != FSHA_OK)
+		return result;
+	*ret_information = (fsha_leader_information){ .confirmed = 1 };
+	strcpy(ret_information->address, fixed.address);
+	return FSHA_OK;
+}
+
 fsha_result fsha_leader_read(fsha_services *s, const char *name,
 			     fsha_leader_information *ret_information, fsha_error *reterr)
 {
@@ -257,6 +328,8 @@ fsha_result fsha_leader_read(fsha_services *s, const char *name,
 	if (!s || !ret_information)
 		return error_set(reterr, FSHA_E_INVALID, 0, "read", "an argument is NULL");
 	result = services_encode_election(name, component, reterr);
+	if (result == FSHA_OK && s->standalone)
+		return read_fixed(s, component, ret_information, reterr);
 	if (result == FSHA_OK)
 		result = leader_read(&s->cluster, component, &leader, reterr);
 	if (result == FSHA_OK)

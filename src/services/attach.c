@@ -169,6 +169,11 @@ fsha_result fsha_services_attach(fsha_services *s, const char *election,
 
 	if (!s || !shared)
 		return error_set(reterr, FSHA_E_INVALID, 0, "attach", "an argument is NULL");
+	if (s->memory)
+		return error_set(reterr, FSHA_E_UNSUPPORTED, 0, "attach",
+				 "cannot attach to '%s': this cluster is in the memory of one "
+				 "process",
+				 election ? election : "");
 	result = services_encode_election(election, component, reterr);
 	if (result != FSHA_OK)
 		return result;

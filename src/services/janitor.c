@@ -9,6 +9,7 @@
 #include "src/election/history.h"
 #include "src/record/name.h"
 #include "src/result/error.h"
+#include "src/services/standalone.h"
 #include "src/services/upkeep.h"
 
 #define TRASH_BATCH 256
@@ -183,7 +184,9 @@ void janitor_run(struct worker *w)
 		if (closing)
 			break;
 		clean_stores(s);
-		leads = clean_elections(s);
+		if (s->standalone)
+			standalone_clean(s);
+		leads = !s->standalone && clean_elections(s);
 		if (leads && now_ns >= members_ns) {
 			clean_members(s);
 			members_ns = now_ns + lease;

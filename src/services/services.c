@@ -14,11 +14,12 @@
 #include "src/election/election.h"
 #include "src/result/error.h"
 #include "src/retrieval/poller.h"
+#include "src/services/memory.h"
+#include "src/services/standalone.h"
 #include "src/services/upkeep.h"
 
 #define STACK_SIZE (256 * 1024)
 #define CLOSE_MIN_NS (3 * FSU_NS_PER_S)
-#define FLAGS_KNOWN (FSHA_SERVICES_SHARED_TERM | FSHA_SERVICES_NO_CREATE)
 
 /* ---- workers ---- */
 
@@ -88,14 +89,14 @@ static bool ended(const struct worker *w)
 	return !w->started || w->ended;
 }
 
-static bool all_ended(const struct fsha_services *s)
+bool services_all_ended(const struct fsha_services *s)
 {
 	return ended(&s->executor) && ended(&s->watchdog) && ended(&s->heartbeat) &&
 	       ended(&s->claimer) && ended(&s->poller) && ended(&s->janitor) &&
 	       watcher_all_ended(s);
 }
 
-static void wake_all(struct fsha_services *s)
+void services_wake_all(struct fsha_services *s)
 {
 	struct worker *workers[] = { &s->executor, &s->watchdog, &s->heartbeat,
 				     &s->claimer,  &s->poller,   &s->janitor };
@@ -150,25 +151,6 @@ void services_log(const struct fsha_services *s, int level, const char *event, c
 
 /* ---- life ---- */
 
-static int init_locks(struct fsha_services *s)
-{
-	pthread_condattr_t attr;
-	int r;
-
-	r = pthread_mutex_init(&s->mutex, NULL);
-	if (r != 0)
-		return -r;
-	r = pthread_condattr_init(&attr);
-	if (r == 0) {
-		(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-		r = pthread_cond_init(&s->changed, &attr);
-		(void)pthread_condattr_destroy(&attr);
-	}
-	if (r != 0)
-		(void)pthread_mutex_destroy(&s->mutex);
-	return -r;
-}
-
 static void close_event(struct worker *w)
 {
 	fsu_fd_close(w->event_fd);
@@ -176,7 +158,7 @@ static void close_event(struct worker *w)
 
 static void destroy(struct fsha_services *s)
 {
-	const struct fsu *fs = services_fs(s);
+	const struct fsu *fs = services_fs(s), *memory = s->memory;
 
 	watcher_destroy_all(s);
 	poller_destroy(s);
@@ -202,8 +184,10 @@ static void destroy(struct fsha_services *s)
 	close_event(&s->janitor);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->mutex);
+	standalone_destroy(s);
 	cluster_close(&s->cluster);
 	fsu_release(fs, s);
+	memory_put(memory);
 }
 
 void services_ref(struct fsha_services *s)
@@ -215,134 +199,6 @@ void services_unref(struct fsha_services *s)
 {
 	if (atomic_fetch_sub(&s->refs, 1) == 1)
 		destroy(s);
-}
-
-static fsha_result check_options(const fsha_services_options *options, fsha_error *reterr)
-{
-	if (!options)
-		return FSHA_OK;
-	if (options->struct_size != sizeof(*options) || (options->flags & ~FLAGS_KNOWN) ||
-	    options->reserved0)
-		return error_set(reterr, FSHA_E_INVALID, 0, "open",
-				 "the services options have an unknown size or flag: start from "
-				 "FSHA_SERVICES_OPTIONS_INIT");
-	return FSHA_OK;
-}
-
-static int log_setting(void *ctx, const fsha_config_finding *finding)
-{
-	services_log(ctx, FSHA_LOG_WARNING, "setting", "key=%s message=\"%s\"", finding->key,
-		     finding->message);
-	return 0;
-}
-
-fsha_result services_open_with(const struct fsu *fs, const fsha_config *config,
-			       const fsha_services_options *options, fsha_services **ret_services,
-			       fsha_error *reterr)
-{
-	struct cluster_options cluster_options = { .create = true };
-	struct config_services settings;
-	struct fsha_services *s;
-	fsha_result result;
-	int r;
-
-	if (!config || !ret_services)
-		return error_set(reterr, FSHA_E_INVALID, 0, "open", "an argument is NULL");
-	result = check_options(options, reterr);
-	if (result == FSHA_OK)
-		result = config_services_read(config, &settings, reterr);
-	if (result != FSHA_OK)
-		return result;
-	s = fsu_alloc(fs, sizeof(*s));
-	r = s ? init_locks(s) : -ENOMEM;
-	if (r < 0) {
-		fsu_release(fs, s);
-		return error_os(reterr, r, "alloc", "cannot open the services");
-	}
-	if (options)
-		s->options = *options;
-	s->poll_ns = (int64_t)settings.poll_ms * FSU_NS_PER_MS;
-	s->tasks_end = &s->tasks;
-	s->executor.event_fd = s->watchdog.event_fd = s->heartbeat.event_fd = -1;
-	s->claimer.event_fd = s->poller.event_fd = s->janitor.event_fd = -1;
-	atomic_init(&s->refs, 1);
-
-	cluster_options.storage_dir = settings.storage_dir;
-	cluster_options.cluster_id = settings.cluster_id;
-	cluster_options.lease_ms = settings.lease_given ? settings.lease_ms : 0;
-	cluster_options.create = !(s->options.flags & FSHA_SERVICES_NO_CREATE);
-	result = cluster_open(fs, &cluster_options, &s->cluster, reterr);
-	if (result != FSHA_OK) {
-		(void)pthread_cond_destroy(&s->changed);
-		(void)pthread_mutex_destroy(&s->mutex);
-		fsu_release(fs, s);
-		return result;
-	}
-	s->cluster.counters = &s->counters;
-	/* What is wrong with the others of them does not keep a cluster from starting. */
-	if (s->options.log)
-		(void)fsha_config_check(config, log_setting, s, NULL);
-	*ret_services = s;
-	return FSHA_OK;
-}
-
-fsha_result fsha_services_open(const fsha_config *config, const fsha_services_options *options,
-			       fsha_services **ret_services, fsha_error *reterr)
-{
-	return services_open_with(&fsu_posix, config, options, ret_services, reterr);
-}
-
-/* What a clean end leaves to do: the member's directory. */
-static void take_down_member(struct fsha_services *s)
-{
-	if (!s->member)
-		return;
-	member_retire(s->member);
-	member_remove(&s->cluster, &s->member->id);
-}
-
-fsha_result fsha_services_close(fsha_services *s, fsha_error *reterr)
-{
-	fsha_result result = FSHA_OK;
-	int64_t deadline_ns;
-
-	if (!s)
-		return FSHA_OK;
-	services_lock(s);
-	if (executor_is_me(s))
-		result = error_set(reterr, FSHA_E_STATE, 0, "close",
-				   "the services cannot be closed from a callback");
-	for (const struct fsha_election *e = s->elections; e && result == FSHA_OK; e = e->next)
-		if (!e->closed)
-			result = error_set(reterr, FSHA_E_STATE, 0, "close",
-					   "election '%s' is still open", e->component);
-	for (const struct open_store *o = s->stores; o && result == FSHA_OK; o = o->next)
-		if (o->owners)
-			result = error_set(reterr, FSHA_E_STATE, 0, "close",
-					   "store '%s' is still open", o->store->directory);
-	if (result == FSHA_OK && s->retrievers)
-		result = error_set(reterr, FSHA_E_STATE, 0, "close", "a retriever is still open");
-	if (result != FSHA_OK) {
-		services_unlock(s);
-		return result;
-	}
-	s->closing = true;
-	wake_all(s);
-	deadline_ns = services_close_deadline_ns(s);
-	while (!all_ended(s))
-		if (!services_wait(s, deadline_ns)) {
-			result = error_set(
-				reterr, FSHA_E_TIMEOUT, 0, "close",
-				"the services are closed, but the filesystem of '%s' does "
-				"not answer",
-				s->cluster.path);
-			break;
-		}
-	services_unlock(s);
-	if (result == FSHA_OK)
-		take_down_member(s);
-	services_unref(s);
-	return result;
 }
 
 uint32_t fsha_services_lease_ms(const fsha_services *s)
@@ -413,10 +269,19 @@ fsha_result services_store_open(struct fsha_services *s, const struct store_opti
 	struct term_source terms = { services_term, s };
 	struct open_store *o, *shared;
 	fsha_result result;
+	int r = 0;
 
-	o = fsu_alloc(services_fs(s), sizeof(*o));
+	if (s->standalone) {
+		result = standalone_begin(s, options->election, reterr);
+		if (result != FSHA_OK)
+			return result;
+		services_lock(s);
+		r = worker_start(s, &s->janitor, janitor_run);
+		services_unlock(s);
+	}
+	o = r == 0 ? fsu_alloc(services_fs(s), sizeof(*o)) : NULL;
 	if (!o)
-		return error_os(reterr, -ENOMEM, "alloc", "cannot open store '%s'",
+		return error_os(reterr, r < 0 ? r : -ENOMEM, "alloc", "cannot open store '%s'",
 				options->directory);
 	result = store_open(&s->cluster, &terms, options, &o->store, reterr);
 	if (result != FSHA_OK) {

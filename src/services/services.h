@@ -15,6 +15,7 @@
 
 #include "fsha/services.h"
 #include "src/cluster/cluster.h"
+#include "src/config/config.h"
 #include "src/election/term.h"
 #include "src/member/member.h"
 #include "src/state/store.h"
@@ -23,6 +24,7 @@ struct fsha_election;
 struct fsha_retriever;
 struct kept_store;
 struct poller;
+struct standalone;
 struct watcher;
 
 /*
@@ -56,7 +58,10 @@ struct open_store {
 	bool cleaning;    /* the janitor is in it */
 };
 
-/* A term of another process of this host that this one takes part in. */
+/*
+ * A term of another process of this host that this one takes part in, or one that standalone
+ * services have without an election.
+ */
 struct attached_term {
 	struct attached_term *next;
 	struct term *term;
@@ -64,6 +69,9 @@ struct attached_term {
 
 struct fsha_services {
 	struct cluster cluster;
+	enum config_mode mode;
+	const struct fsu *memory;      /* the cluster's filesystem if it is one; memory_put it */
+	struct standalone *standalone; /* in that mode; else NULL */
 	struct counters counters;
 	fsha_services_options options;
 	int64_t poll_ns;       /* 0: by the kind of filesystem */
@@ -135,6 +143,10 @@ bool heartbeat_is_own(const struct fsha_services *s, const struct fsu_uuid *memb
 void janitor_run(struct worker *w);
 
 /* ---- services.c ---- */
+
+/* At close. Under the mutex. */
+bool services_all_ended(const struct fsha_services *s);
+void services_wake_all(struct fsha_services *s);
 
 /* Wait for `changed` until now_ns() >= deadline_ns; false then. Under the mutex. */
 bool services_wait(struct fsha_services *s, int64_t deadline_ns);
