@@ -23,6 +23,7 @@ fsha_result client_services_open_with(const struct fsu *fs, const fsha_config *c
 	if (!ret_client || (options && options->flags))
 		return error_set(reterr, FSHA_E_INVALID, 0, "open",
 				 "an argument is NULL, or there are flags");
+	/* What else is wrong with them the services say. */
 	if (options)
 		own = *options;
 	own.flags = FSHA_SERVICES_NO_CREATE;
