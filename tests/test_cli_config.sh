@@ -78,9 +78,18 @@ test_errors_are_all_told_and_give_121() {
 	matches "$err" "no such strategy"
 	matches "$(row rest.port)" ' x command line$'
 	unset FSHA_STORAGE_DIR
-	expect 121 config
+	echo 'high-availability.storageDir: /of/a/file' >"$dir/untyped.yaml"
+	expect 121 config --config "$dir/untyped.yaml"
 	matches "$err" 'high-availability.type is not set'
 	matches "$(row high-availability.cluster-id)" '/default default'
+}
+
+test_nothing_configured_is_standalone_and_no_error() {
+	unset FSHA_STORAGE_DIR
+	expect 0 config
+	expect 121 status
+	expect 121 status -D high-availability.type=NONE
+	matches "$err" "'NONE'.*a command cannot see it"
 }
 
 test_json_has_settings_and_findings() {

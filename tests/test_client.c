@@ -50,11 +50,10 @@ static void a_client_follows_the_rest_endpoint_without_writing(void **state)
 	client_listen(&l, client);
 	WAIT_FOR(&l.post, l.count == 1);
 	player_close(&one);
-	WAIT_FOR(&l.post, l.count == 3);
+	/* Whether it sees that there was none between them depends on when it looks. */
+	WAIT_FOR(&l.post, strcmp(l.heard[l.count - 1].address, "http://two:8081") == 0);
 	assert_string_equal(l.heard[0].address, "http://one:8081");
-	assert_false(l.heard[1].leader);
-	assert_string_equal(l.heard[2].address, "http://two:8081");
-	assert_true(fsha_uuid_equal(&l.heard[2].session, &two.session));
+	assert_true(fsha_uuid_equal(&l.heard[l.count - 1].session, &two.session));
 	assert_refused(fsha_client_services_close(client, &t.error), FSHA_E_STATE,
 		       "retriever of 'rest_endpoint'");
 	listener_stop(&l);

@@ -406,6 +406,8 @@ static void what_services_would_refuse_is_an_error_without_a_key_of_its_own(void
 	struct findings f = { 0 };
 
 	(void)state;
+	assert_int_equal(fsha_config_load_file(t.config, "tests/data/config/untyped", &t.error),
+			 FSHA_OK);
 	assert_refused(fsha_config_check(t.config, note_finding, &f, &t.error), FSHA_E_CONFIG,
 		       "high-availability.type is not set");
 	assert_int_equal(f.count, 1);
