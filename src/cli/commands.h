@@ -15,5 +15,6 @@ int archive_main(int argc, char **argv, struct cli_options *options);
 int metrics_main(int argc, char **argv, struct cli_options *options);
 int config_main(int argc, char **argv, struct cli_options *options);
 int job_main(int argc, char **argv, struct cli_options *options);
+int worker_main(int argc, char **argv, struct cli_options *options);
 
 #endif

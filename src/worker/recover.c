@@ -39,7 +39,7 @@ fsha_result worker_store_ids(fsha_worker_store *s, char ***ret_ids, size_t *ret_
 }
 
 /* 0 to go on, else what the visitor said. */
-static int visit_one(fsha_worker_store *s, const char *task_id,
+static int visit_one(fsha_worker_store *s, const char *task_id, struct pack_reader *reader,
 		     int (*visit)(void *ctx, const fsha_worker_entry *entry), void *ctx)
 {
 	fsha_error error = FSHA_ERROR_INIT;
@@ -49,7 +49,7 @@ static int visit_one(fsha_worker_store *s, const char *task_id,
 	int r;
 
 	(void)fsu_path_encode(task_id, strlen(task_id), key); /* it was decoded from one */
-	entry.result = worker_store_read(s, key, &worker, NULL, &error);
+	entry.result = worker_store_read(s, key, reader, &worker, NULL, &error);
 	if (entry.result == FSHA_E_NOT_FOUND)
 		return 0;
 	entry.worker = worker;
@@ -64,6 +64,7 @@ fsha_result fsha_worker_store_visit(fsha_worker_store *s,
 				    int (*visit)(void *ctx, const fsha_worker_entry *entry),
 				    void *ctx, fsha_error *reterr)
 {
+	struct pack_reader reader = { .fs = NULL };
 	fsha_result result;
 	size_t count;
 	char **ids;
@@ -75,9 +76,11 @@ fsha_result fsha_worker_store_visit(fsha_worker_store *s,
 		result = worker_store_ids(s, &ids, &count, reterr);
 	if (result != FSHA_OK)
 		return result;
+	reader.fs = services_fs(s->services);
 	for (size_t i = 0; i < count; i++)
-		if (visit_one(s, ids[i], visit, ctx) != 0)
+		if (visit_one(s, ids[i], &reader, visit, ctx) != 0)
 			break;
+	pack_reader_done(&reader);
 	fsu_release(services_fs(s->services), ids);
 	return FSHA_OK;
 }
@@ -111,6 +114,7 @@ static fsha_result make_room(struct worker_list *list, size_t count, fsha_error 
 fsha_result worker_store_read_all(fsha_worker_store *s, struct worker_list *list,
 				  fsha_error *reterr)
 {
+	struct pack_reader reader = { .fs = list->fs };
 	char key[FSU_COMPONENT_MAX + 1];
 	fsha_result result;
 	fsha_worker *worker;
@@ -123,12 +127,14 @@ fsha_result worker_store_read_all(fsha_worker_store *s, struct worker_list *list
 	result = make_room(list, count, reterr);
 	for (size_t i = 0; i < count && result == FSHA_OK; i++) {
 		(void)fsu_path_encode(ids[i], strlen(ids[i]), key); /* it was decoded from one */
-		result = worker_store_read(s, key, &worker, &list->versions[list->count], reterr);
+		result = worker_store_read(s, key, &reader, &worker, &list->versions[list->count],
+					   reterr);
 		if (result == FSHA_OK)
 			list->workers[list->count++] = worker;
 		else if (result == FSHA_E_NOT_FOUND)
 			result = FSHA_OK; /* removed meanwhile */
 	}
+	pack_reader_done(&reader);
 	fsu_release(list->fs, ids);
 	return result;
 }

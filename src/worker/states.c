@@ -43,7 +43,7 @@ static fsha_result add_update(struct worker_batch *batch, fsha_worker_store *s,
 
 	result = worker_key(update->task_id, key, reterr);
 	if (result == FSHA_OK)
-		result = worker_store_read(s, key, &worker, &version, reterr);
+		result = worker_store_read(s, key, NULL, &worker, &version, reterr);
 	if (result == FSHA_E_NOT_FOUND)
 		return FSHA_OK;
 	if (result != FSHA_OK)

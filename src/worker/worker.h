@@ -45,9 +45,13 @@ int worker_compare_ids(const char *a, const char *b);
 fsha_result worker_store_check(fsha_worker_store *store, fsha_error *reterr);
 /* The record behind `key` is whole, but what it holds makes no sense: CORRUPT, named. */
 fsha_result worker_store_damaged(const fsha_version *version, const char *key, fsha_error *reterr);
-/* One worker as a block of its own, and its version (may be NULL). */
-fsha_result worker_store_read(fsha_worker_store *store, const char *key, fsha_worker **ret_worker,
-			      fsha_version *ret_version, fsha_error *reterr);
+/*
+ * One worker as a block of its own, and its version (may be NULL). `reader`: one of many, see
+ * store_get_next; or NULL.
+ */
+fsha_result worker_store_read(fsha_worker_store *store, const char *key, struct pack_reader *reader,
+			      fsha_worker **ret_worker, fsha_version *ret_version,
+			      fsha_error *reterr);
 /* The task ids, sorted, as an array ended by NULL, in one block. */
 fsha_result worker_store_ids(fsha_worker_store *store, char ***ret_ids, size_t *ret_count,
 			     fsha_error *reterr);

@@ -129,8 +129,9 @@ fsha_result worker_store_damaged(const fsha_version *version, const char *key, f
 			 name);
 }
 
-fsha_result worker_store_read(fsha_worker_store *s, const char *key, fsha_worker **ret_worker,
-			      fsha_version *ret_version, fsha_error *reterr)
+fsha_result worker_store_read(fsha_worker_store *s, const char *key, struct pack_reader *reader,
+			      fsha_worker **ret_worker, fsha_version *ret_version,
+			      fsha_error *reterr)
 {
 	char task_id[FSU_NAME_MAX + 1], slave_id[FSHA_SLAVE_ID_MAX + 1];
 	char hostname[FSHA_HOSTNAME_MAX + 1];
@@ -143,7 +144,8 @@ fsha_result worker_store_read(fsha_worker_store *s, const char *key, fsha_worker
 	fsha_result result;
 	size_t len;
 
-	result = store_get(s->store, key, &record, &version, reterr);
+	result = reader ? store_get_next(s->store, key, reader, &record, &version, reterr) :
+			  store_get(s->store, key, &record, &version, reterr);
 	if (result != FSHA_OK)
 		return result;
 	if (worker_decode(record.data, record.size, &fields) < 0 ||
@@ -185,7 +187,8 @@ fsha_result fsha_worker_store_get(fsha_worker_store *s, const char *task_id,
 		result = error_set(reterr, FSHA_E_INVALID, 0, "get", "an argument is NULL");
 	if (result == FSHA_OK)
 		result = worker_key(task_id, key, reterr);
-	return result == FSHA_OK ? worker_store_read(s, key, ret_worker, NULL, reterr) : result;
+	return result == FSHA_OK ? worker_store_read(s, key, NULL, ret_worker, NULL, reterr) :
+				   result;
 }
 
 fsha_result fsha_worker_store_get_framework_id(fsha_worker_store *s, char *ret_id, int *ret_present,
