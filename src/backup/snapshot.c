@@ -87,7 +87,8 @@ static fsha_result add_store(struct snapshot *snap, const struct area *area, con
 		result = open_store(snap, s, reterr);
 	if (result != FSHA_OK) {
 		fsu_release(snap->cluster->fs, s);
-		return result == FSHA_E_NOT_FOUND ? FSHA_OK : result; /* removed meanwhile */
+		snap->vanished |= result == FSHA_E_NOT_FOUND;
+		return result == FSHA_E_NOT_FOUND ? FSHA_OK : result;
 	}
 	s->next = snap->stores;
 	snap->stores = s;
@@ -162,6 +163,7 @@ static fsha_result look_once(struct snapshot *snap, bool *ret_quiet, fsha_error 
 	*ret_quiet = areas_count <= sizeof(before) / sizeof(before[0]);
 	for (size_t i = 0; i < areas_count && *ret_quiet; i++)
 		*ret_quiet = fsu_stamp_read(c->fs, c->fd, areas[i].directory, &before[i]) == 0;
+	snap->vanished = false;
 	result = find_stores(snap, reterr);
 	for (struct snapshot_store *s = snap->stores; s && result == FSHA_OK; s = s->next)
 		if (s->seen)
@@ -260,7 +262,7 @@ fsha_result snapshot_look(struct snapshot *snap, bool each_store, int64_t deadli
 
 	for (;;) {
 		result = look_once(snap, &quiet, reterr);
-		if (result != FSHA_OK || quiet || each_store)
+		if (result != FSHA_OK || ((quiet || each_store) && !snap->vanished))
 			break;
 		if (fsu_now_ns(c->fs) >= deadline_ns)
 			return error_set(reterr, FSHA_E_TIMEOUT, 0, "backup",

@@ -33,6 +33,7 @@ struct snapshot {
 	struct snapshot_value *values;
 	size_t value_count;
 	char *keys;
+	bool vanished;     /* something was gone that had just been listed: look again */
 	bool skip_damaged; /* packs that are damaged are counted and left out, else CORRUPT */
 	uint64_t damaged;
 };

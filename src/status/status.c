@@ -226,11 +226,11 @@ static int read_election(struct snapshot *snap, const struct cluster *c, const c
 		memset(&e->leader, 0, sizeof(e->leader));
 		e->leader.epoch = e->epoch;
 	}
-	r = read_standbys(snap, c, component, e);
-	if (r < 0)
-		return r;
 	e->name = fsu_strdup(c->fs, name);
-	return e->name ? 0 : -ENOMEM;
+	r = e->name ? read_standbys(snap, c, component, e) : -ENOMEM;
+	if (r < 0)
+		fsu_release(c->fs, (void *)(uintptr_t)e->name);
+	return r;
 }
 
 static int compare_elections(const void *a, const void *b)
