@@ -222,7 +222,8 @@ static bool is_streamed(const uint8_t *buf, size_t len)
 {
 	struct fsu_reader r = { .buf = buf, .size = len, .pos = 12 };
 
-	return fsu_record_has_magic(buf, len) && (fsu_get_u32(&r) & FSU_RECORD_STREAMED);
+	return len >= FSU_RECORD_HEAD && fsu_record_has_magic(buf, len) &&
+	       (fsu_get_u32(&r) & FSU_RECORD_STREAMED);
 }
 
 /* NULL when head and length of the payload agree with a file of `size` bytes. */

@@ -6,6 +6,7 @@
 #define FSHA_FSHA_H
 
 #include "fsha/backup.h"
+#include "fsha/blob.h"
 #include "fsha/client.h"
 #include "fsha/config.h"
 #include "fsha/election.h"

@@ -11,6 +11,7 @@
 struct kept_store {
 	struct kept_store *next;
 	struct store *store;
+	int64_t used_ns;
 	bool foreign; /* another election's: looked at once and left alone */
 	char directory[];
 };
@@ -25,26 +26,20 @@ static struct kept_store *find(struct fsha_services *s, const char *directory, c
 	return k;
 }
 
-static struct kept_store *keep(struct fsha_services *s, const char *directory, const char *election,
-			       uint16_t kind, bool owned)
+static struct kept_store *keep(struct fsha_services *s, const struct store_options *options)
 {
-	const struct store_options options = {
-		.directory = directory,
-		.election = election,
-		.kind = kind,
-		.owned = owned,
-	};
 	const struct term_source terms = { services_term, s };
-	struct kept_store *k = fsu_alloc(services_fs(s), sizeof(*k) + strlen(directory) + 1);
+	struct kept_store *k =
+		fsu_alloc(services_fs(s), sizeof(*k) + strlen(options->directory) + 1);
 
 	if (!k)
 		return NULL;
-	if (store_open(&s->cluster, &terms, &options, &k->store, NULL) != FSHA_OK) {
+	if (store_open(&s->cluster, &terms, options, &k->store, NULL) != FSHA_OK) {
 		fsu_release(services_fs(s), k);
 		return NULL;
 	}
-	k->foreign = owned && store_check_owner(k->store, NULL) == FSHA_E_CONFIG;
-	strcpy(k->directory, directory);
+	k->foreign = options->owned && store_check_owner(k->store, NULL) == FSHA_E_CONFIG;
+	strcpy(k->directory, options->directory);
 	k->next = s->kept;
 	s->kept = k;
 	return k;
@@ -65,38 +60,96 @@ static bool is_open(struct fsha_services *s, const char *directory, const struct
 	return open;
 }
 
-static void clean(struct fsha_services *s, struct term *t, const char *directory, uint16_t kind,
-		  bool owned)
+static void clean(struct fsha_services *s, struct term *t, const struct store_options *options)
 {
 	struct kept_store *k;
 
-	if (!term_is_live(t) || is_open(s, directory, t))
+	if (!term_is_live(t) || is_open(s, options->directory, t))
 		return;
-	k = find(s, directory, t->election);
+	k = find(s, options->directory, t->election);
 	if (!k)
-		k = keep(s, directory, t->election, kind, owned);
-	if (!k || k->foreign)
+		k = keep(s, options);
+	if (!k)
+		return;
+	k->used_ns = fsu_now_ns(services_fs(s));
+	if (k->foreign)
 		return;
 	store_forget(k->store); /* others have written there since */
 	store_clean(k->store);
 }
 
-void upkeep_stores(struct fsha_services *s, struct term *t)
+/* Where stores lie. */
+static const struct place {
+	const char *directory;
+	const char *election; /* NULL: any, by their owner */
+	uint16_t kind;
+	bool nested; /* one in each directory below it, which have owners */
+	bool removable;
+} places[] = {
+	{ LAYOUT_JOB_GRAPHS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, false, false },
+	{ LAYOUT_BLOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_BLOB, true, true },
+	{ LAYOUT_STATE, NULL, FSU_KIND_STATE, true, false },
+};
+
+/*
+ * Close what was not used since then: its directory was removed, or a user of this process has it
+ * open now.
+ */
+static void drop_unused(struct fsha_services *s, const struct place *p, int64_t since_ns)
+{
+	size_t len = strlen(p->directory);
+
+	for (struct kept_store **at = &s->kept; *at;) {
+		struct kept_store *k = *at;
+
+		if (k->used_ns >= since_ns || strncmp(k->directory, p->directory, len) != 0 ||
+		    k->directory[len] != '/') {
+			at = &k->next;
+			continue;
+		}
+		*at = k->next;
+		store_close(k->store);
+		fsu_release(services_fs(s), k);
+	}
+}
+
+static void clean_place(struct fsha_services *s, struct term *t, const struct place *p)
 {
 	const struct cluster *c = &s->cluster;
-	char directory[sizeof(LAYOUT_STATE) + 256];
+	char directory[STORE_PATH_SIZE];
+	struct store_options options = {
+		.directory = directory,
+		.election = t->election,
+		.kind = p->kind,
+		.owned = p->nested,
+		.removable = p->removable,
+	};
+	int64_t begun_ns = fsu_now_ns(c->fs);
 	struct fsu_list list;
 
-	if (strcmp(t->election, FSHA_ELECTION_DISPATCHER) == 0)
-		clean(s, t, LAYOUT_JOB_GRAPHS, FSU_KIND_JOB_GRAPH, false);
+	if (!p->nested) {
+		options.directory = p->directory;
+		clean(s, t, &options);
+		return;
+	}
 	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->fd, LAYOUT_STATE, c->local) == 0)
+	if (fsu_list_pass(&list, c->fd, p->directory, c->local) == 0) {
 		for (size_t i = 0; i < list.count; i++) {
-			(void)snprintf(directory, sizeof(directory), LAYOUT_STATE "/%s",
+			(void)snprintf(directory, sizeof(directory), "%s/%s", p->directory,
 				       fsu_list_name(&list, i));
-			clean(s, t, directory, FSU_KIND_STATE, true);
+			clean(s, t, &options);
 		}
+		if (p->removable)
+			drop_unused(s, p, begun_ns);
+	}
 	fsu_list_done(&list);
+}
+
+void upkeep_stores(struct fsha_services *s, struct term *t)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (!places[i].election || strcmp(t->election, places[i].election) == 0)
+			clean_place(s, t, &places[i]);
 }
 
 void upkeep_destroy(struct fsha_services *s)

@@ -6,6 +6,9 @@
 #include "src/result/error.h"
 #include "src/state/owner.h"
 
+/* How often a directory is opened anew because it was taken away under us. */
+#define OPEN_TRIES 20
+
 static int64_t list_limit_ns(const struct store *s)
 {
 	return cluster_lease_ns(s->cluster) / 5;
@@ -66,7 +69,43 @@ void store_close(struct store *s)
 	fsu_release(s->cluster->fs, s);
 }
 
-fsha_result store_open_directory(struct store *s, fsha_error *reterr)
+/* Does the path still lead to what `fd` is? 1, 0, or -errno. */
+static int is_named(const struct store *s, int fd)
+{
+	const struct cluster *c = s->cluster;
+	struct fsu_stamp named, opened;
+	int r;
+
+	r = fsu_stamp_read(c->fs, c->fd, s->path, &named);
+	if (r == 0)
+		r = fsu_stamp_read(c->fs, fd, "", &opened);
+	if (r == -ENOENT || r == -ESTALE || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return r;
+	return named.inode == opened.inode && named.device == opened.device;
+}
+
+/*
+ * -EAGAIN in *ret_r: the directory was taken away under us, and @owner with it. Of a directory that
+ * is there, "not found" would say that it is not.
+ */
+static fsha_result check_owner(struct store *s, int fd, int *ret_r, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+
+	*ret_r = 0;
+	if (s->owned)
+		result = owner_check(s->cluster, fd, s->directory, s->election, reterr);
+	if (s->removable && result != FSHA_OK && result != FSHA_E_CONFIG && is_named(s, fd) == 0)
+		*ret_r = -EAGAIN;
+	if (result == FSHA_E_NOT_FOUND)
+		return error_set(reterr, FSHA_E_IO, ESTALE, "open",
+				 "cannot read the " OWNER_KEY " record of '%s'", s->directory);
+	return result;
+}
+
+static fsha_result open_once(struct store *s, int *ret_r, fsha_error *reterr)
 {
 	const struct cluster *c = s->cluster;
 	char parent[STORE_PATH_SIZE];
@@ -75,8 +114,7 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 	fsha_result result;
 	int fd;
 
-	if (s->dir_fd >= 0)
-		return FSHA_OK;
+	*ret_r = 0;
 	/* Look before an absence is believed: a negative lookup may be cached. */
 	layout_parent(s->path, parent);
 	if (fsu_stamp_read(c->fs, c->fd, parent, &stamp) < 0)
@@ -87,7 +125,7 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 				 s->path);
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open '%s'", s->path);
-	result = s->owned ? owner_check(c, fd, s->directory, s->election, reterr) : FSHA_OK;
+	result = check_owner(s, fd, ret_r, reterr);
 	d = result == FSHA_OK ? fsu_alloc(c->fs, sizeof(*d)) : NULL;
 	if (result == FSHA_OK && !d)
 		result = error_os(reterr, -ENOMEM, "alloc", "cannot open '%s'", s->directory);
@@ -100,6 +138,16 @@ fsha_result store_open_directory(struct store *s, fsha_error *reterr)
 	s->dir_fd = fd;
 	s->index.place.dir_fd = fd;
 	return FSHA_OK;
+}
+
+fsha_result store_open_directory(struct store *s, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+	int r = -EAGAIN;
+
+	for (int i = 0; i < OPEN_TRIES && r == -EAGAIN && s->dir_fd < 0; i++)
+		result = open_once(s, &r, reterr);
+	return result;
 }
 
 fsha_result store_check_owner(struct store *s, fsha_error *reterr)
@@ -157,20 +205,12 @@ static void leave_directory(struct store *s)
 /* Is what we have open still what the path says? */
 static fsha_result check_directory(struct store *s, fsha_error *reterr)
 {
-	const struct cluster *c = s->cluster;
-	struct fsu_stamp named, opened;
-	int r;
+	int r = s->dir_fd >= 0 ? is_named(s, s->dir_fd) : 1;
 
-	if (s->dir_fd < 0)
-		return FSHA_OK;
-	r = fsu_stamp_read(c->fs, c->fd, s->path, &named);
-	if (r == 0)
-		r = fsu_stamp_read(c->fs, s->dir_fd, "", &opened);
-	if (r == 0 && named.inode == opened.inode && named.device == opened.device)
-		return FSHA_OK;
-	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -ENOTDIR)
+	if (r < 0)
 		return error_os(reterr, r, "statx", "cannot look at '%s'", s->directory);
-	leave_directory(s);
+	if (r == 0)
+		leave_directory(s);
 	return FSHA_OK;
 }
 
@@ -180,14 +220,37 @@ static bool is_only_writer(const struct store *s, struct term *t)
 	return t && !t->shared && fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t);
 }
 
+static fsha_result load_removable(struct store *s, struct term *t, fsha_error *reterr)
+{
+	fsha_result result;
+
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		result = check_directory(s, reterr);
+		if (result == FSHA_OK)
+			result = store_open_directory(s, reterr);
+		if (result != FSHA_OK)
+			return result;
+		result = load(s, t, reterr);
+		/*
+		 * A listing counts only if the directory was there until its end: one that is being
+		 * unlinked in the trash may show a value without the tombstone above it.
+		 */
+		if (check_directory(s, result == FSHA_OK ? reterr : NULL) != FSHA_OK)
+			return result == FSHA_OK ? FSHA_E_IO : result;
+		if (s->dir_fd >= 0)
+			return result;
+	}
+	return error_set(reterr, FSHA_E_TIMEOUT, 0, "open",
+			 "'%s' is removed faster than it can be read", s->directory);
+}
+
 fsha_result store_load(struct store *s, struct term *t, fsha_error *reterr)
 {
-	fsha_result result = FSHA_OK;
+	fsha_result result;
 
 	if (s->removable && !is_only_writer(s, t))
-		result = check_directory(s, reterr);
-	if (result == FSHA_OK)
-		result = store_open_directory(s, reterr);
+		return load_removable(s, t, reterr);
+	result = store_open_directory(s, reterr);
 	return result == FSHA_OK ? load(s, t, reterr) : result;
 }
 
