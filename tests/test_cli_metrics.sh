@@ -24,6 +24,15 @@ test_metrics_go_whole_into_a_file() {
 	matches "$err" "none/fsha.prom"
 }
 
+test_metrics_tell_what_verify_finds() {
+	"$FSHA" job put 00000000000000000000000000000001 <<<graph
+	expect 0 metrics --verify
+	[[ $out != *'severity="error"'* ]] || fail "a sound cluster has errors: $out"
+	printf rubbish >"$(echo "$dir"/storage/default/job_graphs/0*)"
+	expect 0 metrics --verify
+	matches "$out" 'fsha_cluster_findings\{severity="error",code="record-damaged"\} 1'
+}
+
 test_metrics_of_nothing_are_an_error() {
 	expect 124 metrics
 	expect 120 metrics argument
@@ -34,10 +43,9 @@ test_metrics_of_nothing_are_an_error() {
 # Every metric that an alert asks for is one that is told.
 test_alerts_ask_for_metrics_that_exist() {
 	local metric told
-	told=$(cat "$(dirname "$0")"/../src/metrics/*.c)
+	told=$(cat "$(dirname "$0")"/../src/metrics/*.c "$(dirname "$0")"/../src/cli/metrics.c)
 	while read -r metric; do
-		# Verify's findings are told by name there too.
-		[[ $told == *"\"$metric\""* ]] || fail "nothing tells $metric"
+		[[ $told == *[\"\ ]$metric[\"\ {]* ]] || fail "nothing tells $metric"
 	done < <(sed -n 's/^ *expr: //p' "$alerts" | grep -o 'fsha_[a-z_]*' | sort -u)
 }
 
@@ -46,7 +54,7 @@ test_promtool_accepts_alerts_and_metrics() {
 	command -v promtool >/dev/null || return 0
 	promtool check rules "$alerts" >"$dir/rules" 2>&1 || fail "$(<"$dir/rules")"
 	"$FSHA" job put 00000000000000000000000000000001 <<<graph
-	expect 0 metrics
+	expect 0 metrics --verify
 	promtool check metrics <<<"$out" >"$dir/check" 2>&1 || fail "$(<"$dir/check")"
 }
 
