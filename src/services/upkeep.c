@@ -76,6 +76,7 @@ static void clean(struct fsha_services *s, struct term *t, const struct store_op
 		return;
 	store_forget(k->store); /* others have written there since */
 	store_clean(k->store);
+	store_compact(k->store);
 }
 
 /* Where stores lie. */

@@ -91,7 +91,7 @@ void index_forget(struct index *ix)
 	ix->complete = false;
 }
 
-static struct index_entry *find(const struct index *ix, const char *key)
+struct index_entry *index_find_mutable(const struct index *ix, const char *key)
 {
 	struct index_entry *e;
 
@@ -101,7 +101,7 @@ static struct index_entry *find(const struct index *ix, const char *key)
 
 const struct index_entry *index_find(const struct index *ix, const char *key)
 {
-	return find(ix, key);
+	return index_find_mutable(ix, key);
 }
 
 static struct index_garbage *find_garbage(const struct index *ix, const char *file_name)
@@ -261,7 +261,7 @@ static int add_entry(struct index *ix, const struct sight *s)
 /* One version of a key is there: it is the highest, or garbage. */
 static int note(struct index *ix, const struct sight *s)
 {
-	struct index_entry *e = find(ix, s->key);
+	struct index_entry *e = index_find_mutable(ix, s->key);
 	bool packed = s->pack != NULL;
 	struct sight former;
 	int order, r;
@@ -431,7 +431,7 @@ static int confirm(struct index *ix, const struct fsu_list *list)
 		const char *file = fsu_list_name(list, i);
 
 		if (loose_sight(file, key, &s)) {
-			e = find(ix, key);
+			e = index_find_mutable(ix, key);
 			if (e && !e->pack && fsha_version_compare(&e->version, &s.version) == 0)
 				e->seen = true;
 		} else if (name_is_of(file, PACK_KEY, &name)) {

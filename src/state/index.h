@@ -33,7 +33,8 @@ struct index_pack {
 	int64_t dead_ns;      /* when `live` became 0 */
 	size_t spent;         /* for who cleans: of `live`, tombstones that may go */
 	bool seen;
-	bool stays; /* holds something that cannot be moved out of it: not to be rewritten */
+	bool moving; /* for who compacts: what counts of it is to be moved to a new one */
+	bool stays;  /* holds something that cannot be moved out of it: not to be rewritten */
 };
 
 /* The highest version of a key. */
@@ -89,6 +90,8 @@ void index_forget(struct index *ix);
 
 /* NULL: the directory holds no version of it. */
 const struct index_entry *index_find(const struct index *ix, const char *key);
+/* For who cleans and compacts. */
+struct index_entry *index_find_mutable(const struct index *ix, const char *key);
 /*
  * A damaged pack that may hold a version of the key above `version`; the newest one. NULL: there is
  * none, so `version` is the highest.

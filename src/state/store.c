@@ -28,6 +28,7 @@ fsha_result store_open(const struct cluster *c, const struct term_source *terms,
 		s->format = options->format;
 		s->owned = options->owned;
 		s->removable = options->removable;
+		s->compact_files = STORE_COMPACT_FILES;
 		s->dir_fd = -1;
 		s->election = fsu_strdup(c->fs, options->election);
 		s->directory = fsu_strdup(c->fs, options->directory);

@@ -66,7 +66,9 @@ struct store {
 	 * mutex, so they are closed with the store only.
 	 */
 	struct store_directory *directories;
-	bool durable; /* its own name in state/ is, as far as it is owned */
+	bool durable;           /* its own name in state/ is, as far as it is owned */
+	size_t compact_files;   /* so many files may stay loose: STORE_COMPACT_FILES */
+	fsha_version unsettled; /* of a pack of compact.c that is in doubt */
 	struct index index;
 	struct fsu_uuid
 		loaded; /* session of the term for which the index is known to be complete */
@@ -228,6 +230,9 @@ fsha_result store_clear(struct store *store, fsha_error *reterr);
  * hang.
  */
 void store_clean(struct store *store);
+/* Fewer and fuller packs, and packs instead of very many files; likewise. */
+#define STORE_COMPACT_FILES 1000
+void store_compact(struct store *store);
 
 /* ---- Between the files of this directory; under the store's mutex ---- */
 
