@@ -67,6 +67,8 @@ static char *text_of(fsha_services *s)
 
 static void metrics_count_what_was_done_and_what_was_refused(void **state)
 {
+	const fsha_state_change changes[] = { { .how = FSHA_STATE_PUT, .name = "a" },
+					      { .how = FSHA_STATE_PUT, .name = "b" } };
 	fsha_services *s = open_services();
 	fsha_state_store *store;
 	struct player p;
@@ -85,7 +87,9 @@ static void metrics_count_what_was_done_and_what_was_refused(void **state)
 	assert_result(fsha_state_store_get(store, "none", &data, &size, NULL, NULL),
 		      FSHA_E_NOT_FOUND);
 	assert_ok(fsha_state_store_remove(store, "name", NULL, &t.error));
+	assert_ok(fsha_state_store_batch(store, changes, 2, NULL, NULL, &t.error));
 	m = metrics_of(s);
+	assert_int_equal(m.operations[FSHA_OPERATION_BATCH].done, 1);
 	assert_int_equal(m.operations[FSHA_OPERATION_WRITE].done, 1);
 	assert_int_equal(m.operations[FSHA_OPERATION_WRITE].refused, 1);
 	assert_int_equal(m.operations[FSHA_OPERATION_WRITE].fenced, 1);

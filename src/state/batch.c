@@ -292,6 +292,6 @@ fsha_result store_write_batch(struct store *s, const struct store_change *change
 	fsu_release(s->cluster->fs, b.changes);
 	if (result != FSHA_OK && ret_failed)
 		*ret_failed = failed;
-	cluster_count(s->cluster, FSHA_OPERATION_WRITE, begun_ns, result);
+	cluster_count(s->cluster, FSHA_OPERATION_BATCH, begun_ns, result);
 	return result;
 }
