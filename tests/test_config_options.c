@@ -188,25 +188,25 @@ static void a_text_that_is_no_size_or_overflows_is_refused(void **state)
 		{ "16777216 tb", "too large" },
 		{ "18014398509481984 k", "too large" },
 	};
+	uint64_t bytes;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		uint64_t bytes = 42;
-
+		bytes = 42;
 		set("s", cases[i].text);
 		assert_refused(fsha_config_get_size(t.config, "s", &bytes, &t.error), FSHA_E_CONFIG,
 			       cases[i].why);
 		assert_non_null(strstr(t.error.message, "'64 kb'"));
 		assert_int_equal(bytes, 42);
 	}
-	assert_int_equal(fsha_config_get_size(t.config, "none", &(uint64_t){ 0 }, NULL),
-			 FSHA_E_NOT_FOUND);
-	assert_int_equal(fsha_config_get_size(NULL, "s", &(uint64_t){ 0 }, NULL), FSHA_E_INVALID);
+	assert_int_equal(fsha_config_get_size(t.config, "none", &bytes, NULL), FSHA_E_NOT_FOUND);
+	assert_int_equal(fsha_config_get_size(NULL, "s", &bytes, NULL), FSHA_E_INVALID);
 	assert_int_equal(fsha_config_get_size(t.config, "s", NULL, NULL), FSHA_E_INVALID);
 }
 
 static void a_number_is_read_within_the_bounds_of_its_option(void **state)
 {
+	int64_t number;
 	static const struct {
 		const char *text;
 		int64_t number;
@@ -229,9 +229,9 @@ static void a_number_is_read_within_the_bounds_of_its_option(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		int64_t number = 42;
 		fsha_result result;
 
+		number = 42;
 		set("n", cases[i].text);
 		result = fsha_config_get_number(t.config, "n", &number, &t.error);
 		if (cases[i].why)
@@ -241,11 +241,11 @@ static void a_number_is_read_within_the_bounds_of_its_option(void **state)
 		assert_int_equal(number, cases[i].why ? 42 : cases[i].number);
 	}
 	set(FSHA_KEY_JOB_MANAGER_PORT, "65536");
-	assert_refused(fsha_config_get_number(t.config, FSHA_KEY_JOB_MANAGER_PORT, &(int64_t){ 0 },
-					      &t.error),
-		       FSHA_E_CONFIG,
-		       "cannot use jobmanager.rpc.port '65536' (set by the program): out of "
-		       "bounds; write a port from 1 to 65535");
+	assert_refused(
+		fsha_config_get_number(t.config, FSHA_KEY_JOB_MANAGER_PORT, &number, &t.error),
+		FSHA_E_CONFIG,
+		"cannot use jobmanager.rpc.port '65536' (set by the program): out of "
+		"bounds; write a port from 1 to 65535");
 }
 
 static void a_boolean_is_true_or_false_in_any_case(void **state)

@@ -144,6 +144,7 @@ static void null_arguments_are_invalid(void **state)
 	uint16_t port;
 	size_t count;
 	fsha_port_range range;
+	uint64_t delay_ms;
 
 	(void)state;
 	assert_int_equal(fsha_config_get_job_manager_address(NULL, text, 8, &port, NULL),
@@ -171,7 +172,7 @@ static void null_arguments_are_invalid(void **state)
 	assert_int_equal(fsha_config_get_checkpoints_retained(t.config, NULL, NULL),
 			 FSHA_E_INVALID);
 	assert_int_equal(fsha_config_get_cleanup_strategy(t.config, NULL, NULL), FSHA_E_INVALID);
-	assert_int_equal(fsha_cleanup_strategy_next(NULL, 1, &(uint64_t){ 0 }), 0);
+	assert_int_equal(fsha_cleanup_strategy_next(NULL, 1, &delay_ms), 0);
 }
 
 /* ---- Ports. ---- */
