@@ -70,6 +70,18 @@ test_a_program_is_built_static_against_a_prefix() {
 	equal "$(files "$dir/prefix")" ""
 }
 
+test_what_the_readme_says_about_building_against_the_tree_is_true() {
+	local line
+	line=$(sed -n 's/^    \(gcc -Iinclude .*\)/\1/p' "$tree/README.md")
+	matches "$line" 'examples/leader.c'
+	grep -q -F "$(sed -n 's/^LIB_MODULES := //p' "$tree/Makefile")" <<<"$line" ||
+		fail "README.md does not name all libraries: $line"
+	line=${line/#gcc/$compiler $instrument}
+	line=${line//build\//$BUILD/}
+	(cd "$tree" && eval "${line% -o leader} -o '$dir/leader'") || fail "cannot build: $line"
+	leads "$dir/leader"
+}
+
 test_every_public_header_and_every_manual_page_is_installed() {
 	run_make install DESTDIR="$dir/root" PREFIX=/usr
 	equal "$(cd "$dir/root/usr/include/fsha" && ls)" "$(cd "$tree/include/fsha" && ls)"
