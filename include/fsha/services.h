@@ -34,6 +34,8 @@
  *
  * - janitor: takes old names away in the background; may hang.
  *
+ * - chores: removes checkpoints and calls their discard functions; may hang.
+ *
  * - a watcher for each member that leads something this process contends for; may hang.
  *
  * After fork() the child may only exec or exit.

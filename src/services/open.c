@@ -85,6 +85,7 @@ static fsha_result create(const struct fsu *fs, const struct config_services *se
 	s->tasks_end = &s->tasks;
 	s->executor.event_fd = s->watchdog.event_fd = s->heartbeat.event_fd = -1;
 	s->claimer.event_fd = s->poller.event_fd = s->janitor.event_fd = -1;
+	s->chores.worker.event_fd = -1;
 	atomic_init(&s->refs, 1);
 	*ret_services = s;
 	return FSHA_OK;

@@ -93,13 +93,13 @@ bool services_all_ended(const struct fsha_services *s)
 {
 	return ended(&s->executor) && ended(&s->watchdog) && ended(&s->heartbeat) &&
 	       ended(&s->claimer) && ended(&s->poller) && ended(&s->janitor) &&
-	       watcher_all_ended(s);
+	       ended(&s->chores.worker) && watcher_all_ended(s);
 }
 
 void services_wake_all(struct fsha_services *s)
 {
-	struct worker *workers[] = { &s->executor, &s->watchdog, &s->heartbeat,
-				     &s->claimer,  &s->poller,   &s->janitor };
+	struct worker *workers[] = { &s->executor, &s->watchdog, &s->heartbeat,    &s->claimer,
+				     &s->poller,   &s->janitor,  &s->chores.worker };
 
 	for (size_t i = 0; i < sizeof(workers) / sizeof(workers[0]); i++)
 		if (workers[i]->started)
@@ -182,6 +182,7 @@ static void destroy(struct fsha_services *s)
 	close_event(&s->claimer);
 	close_event(&s->poller);
 	close_event(&s->janitor);
+	close_event(&s->chores.worker);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->mutex);
 	standalone_destroy(s);

@@ -49,6 +49,22 @@ struct task {
 	bool (*run)(struct task *task);
 };
 
+/* Work for the thread of chores, embedded in its object so that posting needs no memory. */
+struct chore {
+	struct chore *next;
+	void (*run)(struct chore *chore); /* without the mutex */
+	/* It was given up while it ran: the last call, without the mutex. */
+	void (*returned)(struct chore *chore);
+	bool queued, running, abandoned; /* under the mutex */
+};
+
+struct chores {
+	struct worker worker;
+	struct chore *queue;
+	pthread_t thread;
+	bool thread_known;
+};
+
 /* A store that is open: the janitor cleans it. Freed by the last one that lets go of it. */
 struct open_store {
 	struct open_store *next;
@@ -93,6 +109,7 @@ struct fsha_services {
 	struct watcher *watchers;
 
 	struct worker executor, watchdog, heartbeat, claimer, poller, janitor;
+	struct chores chores;
 	struct poller *view; /* the poller's own */
 };
 
@@ -130,6 +147,20 @@ void executor_run(struct worker *w);
 void executor_post(struct fsha_services *s, struct task *task);   /* under the mutex */
 void executor_cancel(struct fsha_services *s, struct task *task); /* under the mutex */
 bool executor_is_me(const struct fsha_services *s);               /* under the mutex */
+
+/* ---- chores.c; all under the mutex ---- */
+void chores_run(struct worker *w);
+/* Start the thread if it does not run yet. -errno. Without it chores wait for chores_run_one. */
+int chores_start(struct fsha_services *s);
+void chores_post(struct fsha_services *s, struct chore *chore);
+/*
+ * Wait until it is done. At the deadline, or without the thread: it is taken out of the queue.
+ * False: it still runs, and chore->returned is called when that is over.
+ */
+bool chores_remove(struct fsha_services *s, struct chore *chore, int64_t deadline_ns);
+bool chores_is_me(const struct fsha_services *s);
+/* Do the next one in the caller's thread, for tests; drops the mutex. False: there is none. */
+bool chores_run_one(struct fsha_services *s);
 
 /* ---- heartbeat.c ---- */
 void heartbeat_run(struct worker *w);

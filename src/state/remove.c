@@ -125,6 +125,24 @@ fsha_result store_release_and_try_remove(struct store *s, const char *key,
 	return result;
 }
 
+fsha_result store_mark(struct store *s, const char *key, fsha_error *reterr)
+{
+	fsha_result result = FSHA_E_VERSION;
+	struct record record;
+	fsha_version version;
+	enum name_form form;
+
+	for (int i = 0; i < REMOVE_TRIES && result == FSHA_E_VERSION; i++) {
+		result = store_get_any(s, key, &record, &version, &form, reterr);
+		if (result != FSHA_OK)
+			break;
+		result = store_write(s, STORE_MARK, key, &version, record.data, record.size, NULL,
+				     reterr);
+		record_done(s->cluster->fs, &record);
+	}
+	return result;
+}
+
 fsha_result store_finish_removal(struct store *s, const char *key, const struct store_discard *d,
 				 fsha_error *reterr)
 {

@@ -212,6 +212,8 @@ struct store_discard {
  */
 fsha_result store_release_and_try_remove(struct store *store, const char *key,
 					 const struct store_discard *discard, fsha_error *reterr);
+/* Only the first step; a mark that is there is renewed. FSHA_E_NOT_FOUND: there is nothing. */
+fsha_result store_mark(struct store *store, const char *key, fsha_error *reterr);
 /*
  * What exists but is only marked is removed to the end; anything else stays. FSHA_OK: it was, and
  * is gone now. FSHA_E_NOT_FOUND: it was not marked.
