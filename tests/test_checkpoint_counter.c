@@ -25,7 +25,7 @@ static void stop(struct stage *s)
 	holder_stop(&s->h);
 }
 
-static int setup(void **state)
+static int setup_counter(void **state)
 {
 	const struct crashfs_options options = { .seed = 1 };
 	struct stage *s = calloc(1, sizeof(*s));
@@ -36,7 +36,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int teardown_counter(void **state)
 {
 	struct stage *s = *state;
 
@@ -49,7 +49,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_COUNTER(name) cmocka_unit_test_setup_teardown(name, setup_counter, teardown_counter)
 
 static int64_t take_from(struct stage *s, fsha_checkpoint_id_counter *counter)
 {
@@ -84,7 +84,7 @@ static int64_t look(struct stage *s)
 	return id;
 }
 
-static void succeed(struct stage *s)
+static void succeed_counter(struct stage *s)
 {
 	struct crashfs *disk = s->disk;
 	unsigned client = s->h.client == 0;
@@ -112,7 +112,7 @@ static void counting_goes_on_across_failovers(void **state)
 	for (int64_t id = 1; id <= 6; id += 2) {
 		assert_int_equal(take(s), id);
 		assert_int_equal(take(s), id + 1);
-		succeed(s);
+		succeed_counter(s);
 	}
 }
 
@@ -167,7 +167,7 @@ static void set_count_says_what_comes_next(void **state)
 	assert_int_equal(look(s), 1337);
 	assert_int_equal(take(s), 1337);
 	assert_int_equal(fsha_checkpoint_id_counter_set_count(s->counter, 5, &s->error), FSHA_OK);
-	succeed(s);
+	succeed_counter(s);
 	assert_int_equal(take(s), 5);
 }
 
@@ -234,7 +234,7 @@ static void the_count_ends_with_the_job_unless_it_is_suspended(void **state)
 		assert_int_equal(fsha_checkpoint_id_counter_set_count(s->counter, 3, &s->error),
 				 FSHA_E_STATE);
 		assert_non_null(strstr(s->error.message, "shut down"));
-		succeed(s);
+		succeed_counter(s);
 		assert_int_equal(look(s), end == FSHA_JOB_SUSPENDED ? 2 : 1);
 	}
 }
@@ -261,7 +261,7 @@ static void a_shutdown_that_failed_may_be_tried_again(void **state)
 	assert_int_equal(
 		fsha_checkpoint_id_counter_shutdown(s->counter, FSHA_JOB_FAILED, &s->error),
 		FSHA_OK);
-	succeed(s);
+	succeed_counter(s);
 	assert_int_equal(take(s), 1);
 }
 
@@ -391,19 +391,19 @@ static void no_id_comes_twice_at_every_fault(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ids_begin_with_1_and_rise_by_1),
-		TEST(counting_goes_on_across_failovers),
-		TEST(counting_goes_on_after_a_power_cut_that_loses_all_it_can),
-		TEST(two_counters_of_one_job_share_the_ids),
-		TEST(jobs_count_apart_and_beside_their_checkpoints),
-		TEST(set_count_says_what_comes_next),
-		TEST(the_end_of_the_numbers_is_an_error),
-		TEST(an_old_master_that_wakes_up_gets_no_id),
-		TEST(a_reader_may_look_and_gets_no_id),
-		TEST(the_count_ends_with_the_job_unless_it_is_suspended),
-		TEST(a_shutdown_that_failed_may_be_tried_again),
-		TEST(a_damaged_count_is_never_guessed_and_can_be_set),
-		TEST(wrong_arguments_are_invalid),
+		TEST_COUNTER(ids_begin_with_1_and_rise_by_1),
+		TEST_COUNTER(counting_goes_on_across_failovers),
+		TEST_COUNTER(counting_goes_on_after_a_power_cut_that_loses_all_it_can),
+		TEST_COUNTER(two_counters_of_one_job_share_the_ids),
+		TEST_COUNTER(jobs_count_apart_and_beside_their_checkpoints),
+		TEST_COUNTER(set_count_says_what_comes_next),
+		TEST_COUNTER(the_end_of_the_numbers_is_an_error),
+		TEST_COUNTER(an_old_master_that_wakes_up_gets_no_id),
+		TEST_COUNTER(a_reader_may_look_and_gets_no_id),
+		TEST_COUNTER(the_count_ends_with_the_job_unless_it_is_suspended),
+		TEST_COUNTER(a_shutdown_that_failed_may_be_tried_again),
+		TEST_COUNTER(a_damaged_count_is_never_guessed_and_can_be_set),
+		TEST_COUNTER(wrong_arguments_are_invalid),
 		cmocka_unit_test(no_id_comes_twice_at_every_fault),
 	};
 

@@ -215,4 +215,57 @@ static inline const char *on_disk(struct crashfs *disk)
 	return text;
 }
 
+static inline int setup_retaining(void **state, uint32_t max_retained)
+{
+	const struct crashfs_options options = { .seed = 1 };
+	struct master *m = calloc(1, sizeof(*m));
+
+	assert_non_null(m);
+	master_start(m, crashfs_create(&options), 0, max_retained);
+	*state = m;
+	return 0;
+}
+
+static inline int setup(void **state)
+{
+	return setup_retaining(state, 2);
+}
+
+static inline int setup_one(void **state)
+{
+	return setup_retaining(state, 1);
+}
+
+static inline int teardown(void **state)
+{
+	struct master *m = *state;
+
+	master_stop(m);
+	for (unsigned client = 0; client < CRASHFS_CLIENTS; client++)
+		assert_int_equal(crashfs_open_fds(m->disk, client), 0);
+	assert_int_equal(crashfs_bytes_allocated(m->disk), 0);
+	crashfs_destroy(m->disk);
+	free(m);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_ONE(name) cmocka_unit_test_setup_teardown(name, setup_one, teardown)
+
+/* The next job master, in another process. */
+static inline void succeed(struct master *m)
+{
+	struct crashfs *disk = m->disk;
+	uint32_t max_retained = m->options.max_retained;
+	unsigned client = m->h.client == 0;
+
+	master_stop(m);
+	master_start(m, disk, client, max_retained);
+}
+
+static inline bool says(const struct master *m, const char *part)
+{
+	return strstr(m->error.message, part) != NULL;
+}
+
 #endif
