@@ -139,6 +139,54 @@ FSHA_API fsha_mode fsha_services_mode(const fsha_services *services);
  */
 FSHA_API fsha_result fsha_services_close(fsha_services *services, fsha_error *reterr);
 
+/**
+ * Remove everything that is kept of a job and that is no use without it, everywhere in the cluster:
+ * its graph, its entry among the running jobs, its checkpoints with their counter (the records
+ * here; what they point to is discarded by fsha_checkpoint_store_shutdown), the leader information
+ * of its master, and, once all of that is gone, its blobs. Its result stays: the caller marks that
+ * as clean afterwards, and has written it before, so that nobody starts the job meanwhile.
+ *
+ * For the leader of FSHA_ELECTION_DISPATCHER: FSHA_E_NOT_LEADER otherwise. First the job's election
+ * is claimed, for two leases and 3 s at most; if this process leads it, its term is used and then
+ * resigned. So a master that was stopped publishes nothing when it wakes up. FSHA_E_NOT_LEADER with
+ * its address: a master is alive in another process. FSHA_E_STATE: this process contends for it and
+ * does not lead. FSHA_E_TIMEOUT as for fsha_election_acquire. After any failure, FSHA_E_INDOUBT and
+ * FSHA_E_IO too, some of it may be gone: call it again, also in another process; what is gone
+ * already is no error.
+ *
+ * Any thread, not from a callback. May block for as long as the filesystem does. Flink:
+ * globalCleanupAsync. Since 0.1.
+ */
+FSHA_API fsha_result fsha_services_global_cleanup(fsha_services *services, const fsha_job_id *job,
+						  fsha_error *reterr);
+
+/**
+ * Remove the data of the whole cluster: job graphs, running jobs, workers with framework id and
+ * task counter, checkpoints and counters of all jobs, all namespaces of the general store, and,
+ * once all of that is gone, all blobs. Job results stay, as in Flink, for whoever asks later how a
+ * job ended. The directory, its settings and its elections stay too: a cluster that starts there
+ * anew goes on with higher versions, and is not confused by a process of the old one.
+ *
+ * First all elections are claimed, one after the other, each for two leases and 3 s at most:
+ * FSHA_E_NOT_LEADER says who still leads one, and nothing was removed. FSHA_E_STATE: this object
+ * still contends for one. After a claim the removal goes on after errors and reports the first;
+ * call it again then.
+ *
+ * Any thread, not from a callback. Flink: cleanupAllData. Since 0.1.
+ */
+FSHA_API fsha_result fsha_services_cleanup_all_data(fsha_services *services, fsha_error *reterr);
+
+/**
+ * fsha_services_cleanup_all_data if `clean` is not 0, then fsha_services_close, even if cleaning up
+ * failed (but not after FSHA_E_STATE: something is still open, and nothing was done). The first
+ * error counts. Flink: closeWithOptionalClean. Since 0.1.
+ */
+FSHA_API fsha_result fsha_services_close_with_optional_clean(fsha_services *services, int clean,
+							     fsha_error *reterr);
+/** The same with cleaning. Flink: closeAndCleanupAllData. Since 0.1. */
+FSHA_API fsha_result fsha_services_close_and_cleanup_all_data(fsha_services *services,
+							      fsha_error *reterr);
+
 /** The lease that the cluster agreed on, in milliseconds. Any thread. Since 0.1. */
 FSHA_API uint32_t fsha_services_lease_ms(const fsha_services *services);
 /** The cluster directory, as opened ("memory:/..." where it is none). Lives as long as the object.

@@ -37,7 +37,7 @@ static void append(struct text *t, const char *what, const char *name)
 }
 
 /* Everything that its user has not closed. Under the mutex. */
-static fsha_result check_all_closed(const struct fsha_services *s, fsha_error *reterr)
+fsha_result services_check_all_closed(const struct fsha_services *s, fsha_error *reterr)
 {
 	struct text open = { .len = 0 };
 
@@ -66,7 +66,7 @@ fsha_result fsha_services_close(fsha_services *s, fsha_error *reterr)
 	if (!s)
 		return FSHA_OK;
 	services_lock(s);
-	result = check_all_closed(s, reterr);
+	result = services_check_all_closed(s, reterr);
 	if (result != FSHA_OK) {
 		services_unlock(s);
 		return result;

@@ -173,6 +173,10 @@ bool heartbeat_is_own(const struct fsha_services *s, const struct fsu_uuid *memb
 /* ---- janitor.c ---- */
 void janitor_run(struct worker *w);
 
+/* ---- close.c ---- */
+/* STATE, with the names of all that its user has not closed; and in a callback. Under the mutex. */
+fsha_result services_check_all_closed(const struct fsha_services *s, fsha_error *reterr);
+
 /* ---- services.c ---- */
 
 /* At close. Under the mutex. */
