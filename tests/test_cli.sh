@@ -42,7 +42,7 @@ test_help_tells_commands_options_and_exit_codes() {
 }
 
 test_each_command_has_help() {
-	for command in run status watch history job config; do
+	for command in run status watch history job config state blob; do
 		expect 0 "$command" --help
 		matches "$out" "Usage: fsha $command"
 	done

@@ -14,6 +14,8 @@ int verify_main(int argc, char **argv, struct cli_options *options);
 int archive_main(int argc, char **argv, struct cli_options *options);
 int metrics_main(int argc, char **argv, struct cli_options *options);
 int config_main(int argc, char **argv, struct cli_options *options);
+int state_main(int argc, char **argv, struct cli_options *options);
+int blob_main(int argc, char **argv, struct cli_options *options);
 int job_main(int argc, char **argv, struct cli_options *options);
 int worker_main(int argc, char **argv, struct cli_options *options);
 

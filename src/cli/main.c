@@ -14,7 +14,8 @@ static const struct command {
 	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
 	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
 	{ "config", config_main },   { "verify", verify_main }, { "backup", archive_main },
-	{ "restore", archive_main }, { "worker", worker_main },
+	{ "restore", archive_main }, { "worker", worker_main }, { "state", state_main },
+	{ "blob", blob_main },
 };
 
 static const char help[] =
@@ -32,6 +33,8 @@ static const char help[] =
 	"Prometheus\n"
 	"  verify                                             is the cluster directory sound?\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
+	"  state NAMESPACE put|get|exists|rm|ls [NAME] [FILE]  the values of a namespace\n"
+	"  blob put|get|ls|rm [KEY] [FILE]                    the blobs of jobs\n"
 	"  backup FILE, restore FILE                          save all stores, and bring them "
 	"back\n"
 	"  worker ls|get|put|rm|set-state|next-id|backup|...  the workers of a resource manager\n"
@@ -53,7 +56,7 @@ static const char help[] =
 	"before\n"
 	"the environment, and that before the file. What 'fsha run' sets for its COMMAND besides\n"
 	"these: FSHA_ELECTION, FSHA_EPOCH, FSHA_SESSION, FSHA_ADDRESS, FSHA_LEASE_PATH; with them\n"
-	"'fsha job' and 'fsha worker' write under that leader's term.\n"
+	"commands that write do so under that leader's term.\n"
 	"\n"
 	"Exit codes: 0 ok; 120 usage; 121 configuration; 122 not the leader, or there is none;\n"
 	"123 fenced: that term is over; 124 not found; 125 in doubt: done or not, ask again;\n"
