@@ -84,7 +84,9 @@ TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_SRC := $(wildcard tests/test_*.c)
 # tests/process/test_*.c are tests with real processes, the others there are programs that these start.
 PROCESS_SRC := $(wildcard tests/process/*.c)
-ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC)
+EXAMPLE_SRC := $(wildcard examples/*.c)
+ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
+	$(EXAMPLE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
 	tests/process/*.h tools/*.h)
 
@@ -95,6 +97,7 @@ ARCHIVE := $(if $(ARCHIVE_SRC),$(BUILD)/fsha-archive)
 BENCH := $(if $(BENCH_SRC),$(BUILD)/fsha-bench)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
 # The headers are the manual; tools/man-page makes pages of them.
@@ -138,6 +141,11 @@ $(TESTS): $(BUILD)/tests/%: $(O)/tests/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
 $(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
@@ -193,7 +201,7 @@ check-long: export FSHA_TEST_LONG := 1
 check-long: check ## the same with FSHA_TEST_LONG=1: more seeds, more rounds, pairs of faults
 
 .PHONY: check-programs
-check-programs: all $(TESTS) $(PROCESS)
+check-programs: all $(TESTS) $(PROCESS) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' \

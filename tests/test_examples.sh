@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The examples do what they say.
+# shellcheck source=tests/lib/shell.sh
+. "$(dirname "$0")/lib/shell.sh"
+
+examples=$BUILD/examples
+
+# run CODE EXAMPLE ARGUMENT...: it must end with that code; $out.
+run() {
+	local expected=$1 code=0
+	shift
+	out=$("$examples/$1" "${@:2}" 2>"$dir/.err") || code=$?
+	[ $code = "$expected" ] || fail "$*: exit code $code, not $expected: $out $(<"$dir/.err")"
+}
+
+test_every_example_was_built() {
+	for source in "$(dirname "$0")"/../examples/*.c; do
+		[ -x "$examples/$(basename "$source" .c)" ] || fail "$source was not built"
+	done
+}
+
+test_leader_leads_writes_and_resigns() {
+	run 0 leader
+	matches "$out" 'leading in term 1'
+	matches "$out" 'leading no more'
+	run 0 leader # in the next term, without waiting
+	matches "$out" 'leading in term 2'
+}
+
+test_a_resource_manager_goes_on_after_each_step_that_it_dies_in() {
+	run 3 worker_lifecycle put
+	matches "$out" 'registering for the first time'
+	run 3 worker_lifecycle launch
+	matches "$out" 'registering again as framework-1'
+	matches "$out" 'found taskmanager-00001, New.*launching taskmanager-00001'
+	run 3 worker_lifecycle release
+	matches "$out" 'found taskmanager-00001, Launched.*asking node-b for taskmanager-00001'
+	matches "$out" 'launching taskmanager-00002'
+	matches "$out" 'launching taskmanager-00003'
+	run 0 worker_lifecycle
+	matches "$out" 'found taskmanager-00001, Released.*ending taskmanager-00001'
+	matches "$out" 'launching taskmanager-00005.*ending taskmanager-00002'
+	matches "$out" '3 workers are left'
+}
+
+test_a_framework_is_saved_and_restored_in_another_cluster() {
+	run 0 worker_lifecycle
+	run 0 backup_restore backup "$dir/framework.json"
+	equal "$out" 'saved 1 workers of framework-1'
+	export FSHA_CLUSTER_ID=other
+	run 0 backup_restore restore "$dir/framework.json"
+	equal "$out" 'restored 1 workers of framework-1'
+	run 0 worker_lifecycle
+	matches "$out" 'found taskmanager-00002, Launched.*launching taskmanager-00003'
+	sed -i s/framework-1/framework-2/ "$dir/framework.json"
+	run 1 backup_restore restore "$dir/framework.json"
+	matches "$(<"$dir/.err")" 'CORRUPT: .*checksum'
+	run 2 backup_restore
+}
+
+run_tests "$@"
