@@ -163,21 +163,53 @@ static const struct operation operations[] = {
 	{ "recover", start_reader, read_all, check_unchanged },
 };
 
-#define SWEEP(name, i)                               \
-	static void name(void **state)               \
-	{                                            \
-		(void)state;                         \
-		sweep(&operations[i], sweep_assert); \
-	}
+static void put_of_a_new_worker_is_done_or_not_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[0], sweep_assert);
+}
 
-SWEEP(put_of_a_new_worker_is_done_or_not_at_every_fault, 0)
-SWEEP(put_of_a_known_worker_is_old_or_new_at_every_fault, 1)
-SWEEP(remove_is_old_or_new_at_every_fault, 2)
-SWEEP(framework_id_is_old_or_new_at_every_fault, 3)
-SWEEP(clearing_the_framework_id_is_old_or_new_at_every_fault, 4)
-SWEEP(no_task_id_is_given_twice_at_any_fault, 5)
-SWEEP(cleanup_removes_all_or_says_so_at_every_fault, 6)
-SWEEP(recovery_reads_right_or_fails_at_every_fault, 7)
+static void put_of_a_known_worker_is_old_or_new_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[1], sweep_assert);
+}
+
+static void remove_is_old_or_new_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[2], sweep_assert);
+}
+
+static void framework_id_is_old_or_new_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[3], sweep_assert);
+}
+
+static void clearing_the_framework_id_is_old_or_new_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[4], sweep_assert);
+}
+
+static void no_task_id_is_given_twice_at_any_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[5], sweep_assert);
+}
+
+static void cleanup_removes_all_or_says_so_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[6], sweep_assert);
+}
+
+static void recovery_reads_right_or_fails_at_every_fault(void **state)
+{
+	(void)state;
+	sweep(&operations[7], sweep_assert);
+}
 
 static void nothing_changes_when_memory_runs_out(void **state)
 {

@@ -2,6 +2,8 @@
  * What changes several workers at once, and a backup on its way to a file and back, at every fault:
  * all or nothing, whole or as it was.
  */
+#include <stdlib.h>
+
 #include "src/worker/backup.h"
 #include "tests/lib/disk.h"
 #include "tests/test_workers_sweep.h"
@@ -241,6 +243,62 @@ static void a_backup_file_is_read_right_or_not_at_every_fault(void **state)
 	sweep_file("read", read_file, check_read);
 }
 
+/* ---- many ---- */
+
+#define MANY 1000
+
+/* Calls of A on files since the last reset. */
+static uint64_t count_file_calls(struct crashfs *disk)
+{
+	enum crashfs_call call;
+	bool changes;
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; crashfs_call_at(disk, A, i, &call, &changes); i++)
+		n += call != CRASHFS_ALLOC && call != CRASHFS_RANDOM;
+	return n;
+}
+
+static void a_thousand_workers_are_restored_and_recovered_with_few_calls(void **state)
+{
+	const struct crashfs_options options = { .seed = 1, .cache_ns = DISK_CACHE_NS };
+	struct crashfs *disk = crashfs_create(&options);
+	fsha_worker *workers = calloc(MANY, sizeof(*workers)), *got = NULL;
+	char(*ids)[FSHA_TASK_ID_SIZE] = calloc(MANY, sizeof(*ids));
+	fsha_worker_store *store;
+	fsha_framework_backup b;
+	struct holder h;
+	size_t count;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "taskmanager-%05d", i + 1);
+		workers[i] = make(ids[i], FSHA_WORKER_LAUNCHED);
+	}
+	b = backup_of(workers, MANY);
+	holder_start(&h, disk, A, RM);
+	store = open_workers(&h);
+	crashfs_count_reset(disk);
+	assert_int_equal(fsha_framework_backup_restore(store, &b, &h.error), FSHA_OK);
+	assert_in_range(count_file_calls(disk), 1, 40);
+	fsha_worker_store_close(store);
+	holder_stop(&h);
+
+	holder_start(&h, disk, A, RM); /* the next leader, from a file server */
+	store = open_workers(&h);
+	crashfs_count_reset(disk);
+	assert_int_equal(fsha_worker_store_recover(store, &got, &count, &h.error), FSHA_OK);
+	assert_in_range(count_file_calls(disk), 1, 40);
+	assert_int_equal(count, MANY);
+	assert_true(fsha_worker_equal(&got[MANY - 1], &workers[MANY - 1]));
+	fsu_release(h.fs, got);
+	fsha_worker_store_close(store);
+	holder_stop(&h);
+	free(workers);
+	free(ids);
+	crashfs_destroy(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +308,7 @@ int main(void)
 		cmocka_unit_test(nothing_changes_when_memory_runs_out),
 		cmocka_unit_test(a_backup_file_is_old_or_new_at_every_fault),
 		cmocka_unit_test(a_backup_file_is_read_right_or_not_at_every_fault),
+		cmocka_unit_test(a_thousand_workers_are_restored_and_recovered_with_few_calls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
