@@ -271,6 +271,8 @@ static void a_thousand_workers_are_restored_and_recovered_with_few_calls(void **
 	size_t count;
 
 	(void)state;
+	assert_non_null(workers);
+	assert_non_null(ids);
 	for (int i = 0; i < MANY; i++) {
 		(void)snprintf(ids[i], sizeof(ids[i]), "taskmanager-%05d", i + 1);
 		workers[i] = make(ids[i], FSHA_WORKER_LAUNCHED);

@@ -360,6 +360,7 @@ static void what_is_no_backup_is_refused(void **state)
 		write_text(texts[i], strlen(texts[i]));
 		assert_refused(read_back(&back), FSHA_E_CORRUPT, t.path);
 	}
+	assert_non_null(deep);
 	memset(deep, '[', 100000);
 	write_text(deep, 100000);
 	free(deep);

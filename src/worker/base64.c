@@ -2,7 +2,8 @@
 
 #include <errno.h>
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+#define PADDING 64
 
 void base64_encode(const uint8_t *data, size_t size, char *text)
 {
@@ -14,8 +15,8 @@ void base64_encode(const uint8_t *data, size_t size, char *text)
 
 		*text++ = digits[bits >> 18];
 		*text++ = digits[bits >> 12 & 63];
-		*text++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-		*text++ = left > 2 ? digits[bits & 63] : '=';
+		*text++ = digits[left > 1 ? bits >> 6 & 63 : PADDING];
+		*text++ = digits[left > 2 ? bits & 63 : PADDING];
 	}
 }
 
