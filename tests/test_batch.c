@@ -239,6 +239,202 @@ static void a_batch_puts_replaces_and_removes_at_once(void **state)
 	}
 }
 
+/* ---- in doubt ---- */
+
+static void a_batch_in_doubt_can_be_settled_as_done_by_any_of_its_keys(void **state)
+{
+	struct stage *s = *state;
+	const struct store_change changes[] = {
+		change(STORE_ADD, "n", "1"),
+		change(STORE_REMOVE, "k", NULL),
+	};
+	const struct crashfs_fault fault = {
+		.client = A,
+		.at = 1, /* that of the directory */
+		.calls_mask = 1u << CRASHFS_FSYNC,
+		.error = 5, /* EIO */
+		.mode = CRASHFS_NOT_DONE,
+	};
+
+	for (int i = 0; i < 2; i++) {
+		fsha_version v = { 0 };
+
+		assert_int_equal(actor_add(&s->a, "k", "old"), FSHA_OK);
+		crashfs_count_reset(s->disk);
+		crashfs_fault_arm(s->disk, &fault);
+		assert_int_equal(store_write_batch(s->a.store, changes, 2, &v, NULL, NULL),
+				 FSHA_E_INDOUBT);
+		crashfs_fault_clear(s->disk);
+		assert_true(fsha_version_is_existing(&v));
+		assert_int_equal(store_settle(s->a.store, changes[i].key, &v, NULL), FSHA_OK);
+		assert_false(term_in_doubt(s->a.term));
+		assert_value(&s->a, "k", NULL);
+		assert_value(&s->a, "n", "1");
+		assert_int_equal(actor_remove(&s->a, "n"), FSHA_OK);
+	}
+}
+
+static void a_batch_in_doubt_can_be_settled_as_not_done(void **state)
+{
+	struct stage *s = *state;
+	const struct store_change changes[] = {
+		change(STORE_ADD, "n", "1"),
+		change(STORE_REMOVE, "k", NULL),
+	};
+	const struct crashfs_fault fault = {
+		.client = A,
+		.calls_mask = 1u << CRASHFS_RENAMEAT | 1u << CRASHFS_UNLINKAT,
+		.error = 5,
+		.mode = CRASHFS_NOT_DONE,
+		.repeat = true,
+	};
+	fsha_version v = { 0 };
+
+	assert_int_equal(actor_add(&s->a, "k", "old"), FSHA_OK);
+	crashfs_count_reset(s->disk);
+	crashfs_fault_arm(s->disk, &fault);
+	assert_int_equal(store_write_batch(s->a.store, changes, 2, &v, NULL, NULL), FSHA_E_INDOUBT);
+	assert_int_equal(store_settle(s->a.store, "n", &v, NULL), FSHA_E_INDOUBT);
+	crashfs_fault_clear(s->disk);
+	assert_int_equal(store_settle(s->a.store, "n", &v, NULL), FSHA_E_NOT_FOUND);
+	assert_false(term_in_doubt(s->a.term));
+	assert_value(&s->a, "k", "old");
+	assert_value(&s->a, "n", NULL);
+}
+
+static void a_batch_of_a_fenced_leader_never_appears(void **state)
+{
+	struct stage *s = *state;
+	const struct store_change changes[] = {
+		change(STORE_ADD, "a", "1"),
+		change(STORE_ADD, "b", "2"),
+	};
+
+	assert_int_equal(actor_claim(&s->b), FSHA_OK);
+	assert_int_equal(store_write_batch(s->a.store, changes, 2, NULL, NULL, &s->a.error),
+			 FSHA_E_FENCED);
+	assert_value(&s->b, "a", NULL);
+	assert_int_equal(count_files(s, ""), 0);
+}
+
+/* ---- damage ---- */
+
+/* The first pack in the directory; a bit flips at `at`, from the end when negative. */
+static const char *damage_pack(struct stage *s, const fsha_version *v, long at)
+{
+	static char path[300], file[NAME_SIZE];
+	const uint8_t *bytes;
+	uint8_t *copy;
+	size_t len;
+
+	name_format("@pack", v, NAME_VALUE, file);
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", file);
+	bytes = crashfs_cat(s->disk, path, &len);
+	assert_non_null(bytes);
+	copy = malloc(len);
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	copy[at < 0 ? len - (size_t)-at : (size_t)at] ^= 1;
+	crashfs_put(s->disk, path, copy, len);
+	free(copy);
+	store_forget(s->a.store);
+	return file;
+}
+
+static void a_damaged_member_is_corrupt_alone_and_can_be_written_anew(void **state)
+{
+	struct stage *s = *state;
+	const fsha_version v = add_two(s, "a", "b");
+	const char *file = damage_pack(s, &v, -1); /* of "b", which lies last */
+	struct actor *readers[] = { &s->a, &s->b };
+	char text[64], **keys;
+	size_t count;
+
+	(void)add_two(s, "c", "d");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(actor_get(readers[i], "b", text), FSHA_E_CORRUPT);
+		assert_non_null(strstr(readers[i]->error.message, file));
+		assert_non_null(strstr(readers[i]->error.message, "job_graphs/b~"));
+		assert_value(readers[i], "a", "1");
+		assert_value(readers[i], "c", "1");
+	}
+	assert_int_equal(store_keys(s->b.store, &keys, &count, NULL), FSHA_OK);
+	assert_int_equal(count, 4);
+	fsu_release(s->b.fs, keys);
+	assert_int_equal(actor_replace(&s->a, "b", "3"), FSHA_OK);
+	assert_value(&s->b, "b", "3");
+}
+
+static void of_a_damaged_list_nobody_believes_an_older_value_or_an_absence(void **state)
+{
+	struct stage *s = *state;
+	char text[64], path[300], **keys;
+	const char *file;
+	fsha_version v;
+	size_t count;
+
+	assert_int_equal(actor_add(&s->a, "a", "older"), FSHA_OK);
+	assert_int_equal(actor_remove(&s->a, "a"), FSHA_OK);
+	v = add_two(s, "a", "b");
+	assert_int_equal(actor_add(&s->a, "newer", "1"), FSHA_OK);
+	(void)add_two(s, "c", "d");
+	file = damage_pack(s, &v, 130); /* within its list */
+	/* What is newer cannot be in it. */
+	assert_value(&s->b, "newer", "1");
+	assert_value(&s->b, "c", "1");
+	assert_int_equal(actor_get(&s->b, "a", text), FSHA_E_CORRUPT);
+	assert_non_null(strstr(s->b.error.message, file));
+	assert_int_equal(actor_get(&s->b, "never", text), FSHA_E_CORRUPT);
+	assert_int_equal(store_keys(s->b.store, &keys, &count, &s->b.error), FSHA_E_CORRUPT);
+	assert_non_null(strstr(s->b.error.message, file));
+	/* The leader that wrote it still knows what was in it; the next one does not. */
+	assert_value(&s->a, "never", NULL);
+	lease_begin(&s->b.member->lease, fsu_now_ns(s->b.fs), 3600 * FSU_NS_PER_S);
+	assert_int_equal(actor_claim(&s->b), FSHA_OK);
+	assert_int_equal(actor_add(&s->b, "never", "1"), FSHA_E_CORRUPT);
+	/* What asks for no present version goes past it. */
+	assert_int_equal(actor_remove(&s->b, "a"), FSHA_OK);
+	assert_value(&s->b, "a", NULL);
+	assert_value(&s->b, "a", NULL);
+	assert_int_equal(store_write(s->b.store, STORE_PUT, "b", NULL, "3", 1, NULL, NULL),
+			 FSHA_OK);
+	assert_value(&s->b, "b", "3");
+	/* No tombstone goes: what it outdoes may be in there. */
+	for (int i = 0; i < 4; i++) {
+		crashfs_advance(s->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+		store_clean(s->b.store);
+	}
+	assert_int_equal(count_files(s, "a~"), 1);
+	assert_int_equal(count_files(s, file), 1);
+	/* A person moves it away, and decides so to go on without it. */
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", file);
+	crashfs_rm(s->disk, path);
+	assert_value(&s->b, "never", NULL);
+	assert_int_equal(actor_add(&s->b, "never", "1"), FSHA_OK);
+}
+
+static void a_pack_that_is_cut_off_loses_only_what_is_missing(void **state)
+{
+	struct stage *s = *state;
+	const fsha_version v = add_two(s, "a", "b");
+	char path[300], file[NAME_SIZE], text[64];
+	const uint8_t *bytes;
+	uint8_t *copy;
+	size_t len;
+
+	name_format("@pack", &v, NAME_VALUE, file);
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", file);
+	bytes = crashfs_cat(s->disk, path, &len);
+	copy = malloc(len);
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	crashfs_put(s->disk, path, copy, len - 1);
+	free(copy);
+	assert_value(&s->b, "a", "1");
+	assert_int_equal(actor_get(&s->b, "b", text), FSHA_E_CORRUPT);
+	assert_non_null(strstr(s->b.error.message, file));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_stage, close_stage)
 
 int main(void)
@@ -252,6 +448,12 @@ int main(void)
 		TEST(one_change_and_what_comes_to_one_is_an_ordinary_record),
 		TEST(a_packed_key_is_replaced_and_removed_like_any_other),
 		TEST(a_batch_puts_replaces_and_removes_at_once),
+		TEST(a_batch_in_doubt_can_be_settled_as_done_by_any_of_its_keys),
+		TEST(a_batch_in_doubt_can_be_settled_as_not_done),
+		TEST(a_batch_of_a_fenced_leader_never_appears),
+		TEST(a_damaged_member_is_corrupt_alone_and_can_be_written_anew),
+		TEST(of_a_damaged_list_nobody_believes_an_older_value_or_an_absence),
+		TEST(a_pack_that_is_cut_off_loses_only_what_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,14 +176,14 @@ static fsha_result refresh(struct store *s, fsha_error *reterr)
 /*
  * Bring the index up to date. Alone in a live term, once it was listed after the grant, it is:
  * older leaders are fenced, and newer ones come only after the lease. Not so while a write of ours
- * is in doubt.
+ * is in doubt, or a pack is damaged, which a person may take away.
  */
 static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 {
 	fsha_result result;
 
-	if (t && !t->shared && s->index.complete && !term_in_doubt(t) &&
-	    fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t))
+	if (t && !t->shared && s->index.complete && s->index.damaged_count == 0 &&
+	    !term_in_doubt(t) && fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t))
 		return FSHA_OK;
 	if (t && !fsu_uuid_equal(&s->loaded, &t->epoch.session))
 		index_forget(&s->index);
