@@ -4,7 +4,7 @@
  *
  *     make
  *     gcc -Iinclude examples/counter.c build/libfsha.a \
- *             $(pkg-config --libs libxxhash zlib yaml-0.1) -pthread -o counter
+ *             $(pkg-config --libs libxxhash zlib yaml-0.1 jansson) -pthread -o counter
  *     ./counter /a/shared/directory one.example:7000
  *
  * Start it two or three times with different addresses, kill the one that counts, and watch.

@@ -44,6 +44,8 @@ extern "C" {
 #define FSHA_KEY_REST_PORT "rest.port"
 #define FSHA_KEY_REST_SSL "security.ssl.rest.enabled"
 #define FSHA_KEY_CHECKPOINTS_RETAINED "execution.checkpointing.num-retained"
+#define FSHA_KEY_JOB_RESULT_PATH "job-result-store.storage-path"
+#define FSHA_KEY_JOB_RESULT_DELETE "job-result-store.delete-on-commit"
 #define FSHA_KEY_CLEANUP_STRATEGY "cleanup-strategy.type"
 #define FSHA_KEY_CLEANUP_FIXED_ATTEMPTS "cleanup-strategy.fixed-delay.attempts"
 #define FSHA_KEY_CLEANUP_FIXED_DELAY "cleanup-strategy.fixed-delay.delay"

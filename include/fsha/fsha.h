@@ -12,6 +12,7 @@
 #include "fsha/config.h"
 #include "fsha/election.h"
 #include "fsha/job_graph.h"
+#include "fsha/job_result.h"
 #include "fsha/maintenance.h"
 #include "fsha/metrics.h"
 #include "fsha/result.h"

@@ -55,7 +55,9 @@ struct config_services {
 	char cluster_id[CONFIG_CLUSTER_ID_MAX + 1]; /* as written; fsu_path_encode_id accepts it */
 	bool lease_given;                           /* or else lease_ms is the default */
 	uint32_t lease_ms;
-	uint32_t poll_ms; /* 0: not given */
+	uint32_t poll_ms;                                /* 0: not given */
+	char job_result_path[FSHA_CONFIG_VALUE_MAX + 1]; /* as storage_dir; "": not given */
+	bool job_result_delete;
 };
 /*
  * FSHA_E_CONFIG names the key, where it came from and what to write instead. `*ret_settings` is

@@ -108,7 +108,17 @@ const fsha_config_option config_options[] = {
 	  .form = "a number from 1 on",
 	  .description = "how many completed checkpoints of a job are kept" },
 
-	/* Cleaning up after a job. */
+	/* What became of a job, and cleaning up after it. */
+	{ .key = FSHA_KEY_JOB_RESULT_PATH,
+	  .kind = FSHA_CONFIG_PATH,
+	  .form = "'/a/directory/on/the/shared/filesystem'",
+	  .description = "where job results are kept, on the filesystem of the shared directory, "
+			 "for this cluster alone; without it, in the cluster's directory" },
+	{ .key = FSHA_KEY_JOB_RESULT_DELETE,
+	  .fallback = "true",
+	  .kind = FSHA_CONFIG_BOOLEAN,
+	  .form = "'true' or 'false'",
+	  .description = "whether a job's result is deleted once the job was cleaned up" },
 	{ .key = FSHA_KEY_CLEANUP_STRATEGY,
 	  .fallback = "exponential-delay",
 	  .old_keys = { "cleanup-strategy" },

@@ -16,7 +16,8 @@
 
 #define KUBERNETES_FACTORY \
 	"org.apache.flink.kubernetes.highavailability.KubernetesHaServicesFactory"
-#define WRITE_DIRECTORY "write '" FSHA_KEY_STORAGE_DIR ": /a/directory/on/the/shared/filesystem'"
+#define A_DIRECTORY "/a/directory/on/the/shared/filesystem"
+#define WRITE_DIRECTORY "write '" FSHA_KEY_STORAGE_DIR ": " A_DIRECTORY "'"
 #define WRITE_BOTH                                                         \
 	"write '" FSHA_KEY_TYPE ": filesystem' and '" FSHA_KEY_STORAGE_DIR \
 	": /a/directory/on/the/shared/filesystem'"
@@ -160,10 +161,12 @@ bool config_type_is_local(const fsha_config *config)
 static fsha_result refuse_dir(const struct config_entry *entry, const char *why, fsha_error *reterr)
 {
 	char quoted[CONFIG_QUOTE_SIZE];
+	bool old;
 
 	return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
-			 "cannot use %s '%s' (%s): %s; " WRITE_DIRECTORY, entry->key,
-			 config_quote(entry->value, quoted), config_tail(entry->origin), why);
+			 "cannot use %s '%s' (%s): %s; write '%s: " A_DIRECTORY "'", entry->key,
+			 config_quote(entry->value, quoted), config_tail(entry->origin), why,
+			 config_option_find_any(entry->key, &old)->key);
 }
 
 /* The length of "scheme" in "scheme:...", or 0. A path starts with a slash, so it has none. */
@@ -217,16 +220,11 @@ static bool skip_own_host(const char **text)
 	return true;
 }
 
-static fsha_result read_storage_dir(const fsha_config *config, char *ret_path, fsha_error *reterr)
+static fsha_result read_dir(const struct config_entry *entry, char *ret_path, fsha_error *reterr)
 {
-	const struct config_entry *entry = config_find(config, FSHA_KEY_STORAGE_DIR);
-	const char *text;
+	const char *text = entry->value;
 	size_t len;
 
-	if (!entry)
-		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
-				 "%s is not set: " WRITE_DIRECTORY, FSHA_KEY_STORAGE_DIR);
-	text = entry->value;
 	if (strlen(text) > FSHA_CONFIG_VALUE_MAX)
 		return refuse_dir(entry, "too long", reterr);
 
@@ -257,6 +255,16 @@ static fsha_result read_storage_dir(const fsha_config *config, char *ret_path, f
 	return FSHA_OK;
 }
 
+static fsha_result read_storage_dir(const fsha_config *config, char *ret_path, fsha_error *reterr)
+{
+	const struct config_entry *entry = config_find(config, FSHA_KEY_STORAGE_DIR);
+
+	if (!entry)
+		return error_set(reterr, FSHA_E_CONFIG, 0, "configure",
+				 "%s is not set: " WRITE_DIRECTORY, FSHA_KEY_STORAGE_DIR);
+	return read_dir(entry, ret_path, reterr);
+}
+
 /* In memory it is no place, but what tells clusters apart: as it is written. */
 static void read_label(const fsha_config *config, char *ret_path)
 {
@@ -268,6 +276,24 @@ static void read_label(const fsha_config *config, char *ret_path)
 }
 
 /* ---- The rest. ---- */
+
+/* As in Flink, a blank path is none. */
+static fsha_result read_job_results(const fsha_config *config, struct config_services *settings,
+				    fsha_error *reterr)
+{
+	const struct config_entry *entry = config_find(config, FSHA_KEY_JOB_RESULT_PATH);
+	fsha_result result;
+	int delete_on_commit = 1;
+
+	result = fsha_config_get_boolean(config, FSHA_KEY_JOB_RESULT_DELETE, &delete_on_commit,
+					 reterr);
+	if (result != FSHA_OK)
+		return result;
+	settings->job_result_delete = delete_on_commit;
+	if (!entry || !entry->value[strspn(entry->value, " \t")])
+		return FSHA_OK;
+	return read_dir(entry, settings->job_result_path, reterr);
+}
 
 static fsha_result read_cluster_id(const fsha_config *config, char *ret_id, fsha_error *reterr)
 {
@@ -335,6 +361,8 @@ fsha_result config_services_read(const fsha_config *config, struct config_servic
 		result = read_timer(config, FSHA_KEY_LEASE, &settings.lease_ms, reterr);
 	if (result == FSHA_OK && config_find(config, FSHA_KEY_POLL_INTERVAL))
 		result = read_timer(config, FSHA_KEY_POLL_INTERVAL, &settings.poll_ms, reterr);
+	if (result == FSHA_OK)
+		result = read_job_results(config, &settings, reterr);
 	if (result != FSHA_OK)
 		return result;
 

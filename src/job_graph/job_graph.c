@@ -255,7 +255,7 @@ fsha_result fsha_job_graph_store_job_ids(fsha_job_graph_store *s, fsha_job_id **
 		return result;
 	ids = fsu_alloc(services_fs(s->services), (count + 1) * sizeof(*ids));
 	for (size_t i = 0; ids && i < count; i++)
-		if (fsha_job_id_parse(keys[i], &ids[n]) == FSHA_OK)
+		if (name_is_job(keys[i], &ids[n]))
 			n++;
 	fsu_release(services_fs(s->services), keys);
 	if (!ids)

@@ -48,6 +48,14 @@ bool name_parse(const char *file_name, struct name *ret_name)
 	return true;
 }
 
+bool name_is_job(const char *key, fsha_job_id *ret_id)
+{
+	char text[FSHA_HEX_ID_TEXT];
+
+	return fsha_job_id_parse(key, ret_id) == FSHA_OK &&
+	       strcmp(key, fsha_job_id_format(ret_id, text)) == 0;
+}
+
 bool name_is_of(const char *file_name, const char *key, struct name *ret_name)
 {
 	return name_parse(file_name, ret_name) && ret_name->key_len == strlen(key) &&

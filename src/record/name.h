@@ -38,6 +38,8 @@ void name_format(const char *key, const fsha_version *version, enum name_form fo
 /* False for a name that is not of this form: a leftover, ".nfs...", a person's file. */
 bool name_parse(const char *file_name, struct name *ret_name);
 
+/* A job id as a key: 32 hex digits in lower case, as they are written. */
+bool name_is_job(const char *key, fsha_job_id *ret_id);
 /* Is this a version of `key`? */
 bool name_is_of(const char *file_name, const char *key, struct name *ret_name);
 /* The newest version of `key` in a listing: its file name, which the listing owns; NULL when there

@@ -66,15 +66,31 @@ static fsha_result open_filesystem(const struct fsu *base, const struct config_s
 	return FSHA_OK;
 }
 
+/* Memory keeps every result, as in Flink, and has one place for them. */
+static int keep_job_results(const struct fsu *fs, struct fsha_services *s,
+			    const struct config_services *settings)
+{
+	if (settings->mode != CONFIG_FILESYSTEM)
+		return 0;
+	s->job_result_delete = settings->job_result_delete;
+	if (!settings->job_result_path[0])
+		return 0;
+	s->job_result_path = fsu_strdup(fs, settings->job_result_path);
+	return s->job_result_path ? 0 : -ENOMEM;
+}
+
 /* An object that has everything but its cluster. */
 static fsha_result create(const struct fsu *fs, const struct config_services *settings,
 			  const fsha_services_options *options, struct fsha_services **ret_services,
 			  fsha_error *reterr)
 {
 	struct fsha_services *s = fsu_alloc(fs, sizeof(*s));
-	int r = s ? init_locks(s) : -ENOMEM;
+	int r = s ? keep_job_results(fs, s, settings) : -ENOMEM;
 
+	if (r == 0)
+		r = init_locks(s);
 	if (r < 0) {
+		fsu_release(fs, s ? s->job_result_path : NULL);
 		fsu_release(fs, s);
 		return error_os(reterr, r, "alloc", "cannot open the services");
 	}
@@ -95,6 +111,7 @@ static void destroy_without_cluster(const struct fsu *fs, struct fsha_services *
 {
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->mutex);
+	fsu_release(fs, s->job_result_path);
 	fsu_release(fs, s);
 }
 

@@ -187,6 +187,7 @@ static void destroy(struct fsha_services *s)
 	(void)pthread_mutex_destroy(&s->mutex);
 	standalone_destroy(s);
 	cluster_close(&s->cluster);
+	fsu_release(fs, s->job_result_path);
 	fsu_release(fs, s);
 	memory_put(memory);
 }

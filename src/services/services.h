@@ -91,6 +91,8 @@ struct fsha_services {
 	struct counters counters;
 	fsha_services_options options;
 	int64_t poll_ns;       /* 0: by the kind of filesystem */
+	char *job_result_path; /* NULL: in the cluster directory */
+	bool job_result_delete;
 	_Atomic unsigned refs; /* the caller's and one for each thread */
 
 	pthread_mutex_t mutex;

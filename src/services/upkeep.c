@@ -5,6 +5,7 @@
 
 #include "fsha/election.h"
 #include "src/cluster/layout.h"
+#include "src/job_result/file.h"
 #include "src/result/error.h"
 
 /* A store that the janitor keeps open, so that it knows since when a version is an old one. */
@@ -86,10 +87,14 @@ static const struct place {
 	uint16_t kind;
 	bool nested; /* one in each directory below it, which have owners */
 	bool removable;
+	const struct store_format *format;
 } places[] = {
-	{ LAYOUT_JOB_GRAPHS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, false, false },
-	{ LAYOUT_BLOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_BLOB, true, true },
-	{ LAYOUT_STATE, NULL, FSU_KIND_STATE, true, false },
+	{ LAYOUT_JOB_GRAPHS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, false, false, NULL },
+	{ LAYOUT_JOB_RESULTS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_RESULT, false, false,
+	  &job_result_format },
+	{ LAYOUT_RUNNING_JOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_RUNNING_JOB, false, false, NULL },
+	{ LAYOUT_BLOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_BLOB, true, true, NULL },
+	{ LAYOUT_STATE, NULL, FSU_KIND_STATE, true, false, NULL },
 };
 
 /*
@@ -124,12 +129,17 @@ static void clean_place(struct fsha_services *s, struct term *t, const struct pl
 		.kind = p->kind,
 		.owned = p->nested,
 		.removable = p->removable,
+		.format = p->format,
 	};
 	int64_t begun_ns = fsu_now_ns(c->fs);
 	struct fsu_list list;
 
 	if (!p->nested) {
 		options.directory = p->directory;
+		if (p->kind == FSU_KIND_JOB_RESULT && s->job_result_path) {
+			options.path = s->job_result_path;
+			options.owned = true;
+		}
 		clean(s, t, &options);
 		return;
 	}

@@ -41,7 +41,7 @@ static fsha_result read_owner(const struct cluster *c, int dir_fd, const char *d
 
 /* By its newest record in the directory that is open as `dir_fd`. */
 static fsha_result find_owner(const struct cluster *c, int dir_fd, const char *directory,
-			      char *ret_owner, fsha_error *reterr)
+			      bool *ret_empty, char *ret_owner, fsha_error *reterr)
 {
 	const char *best;
 	struct fsu_list list;
@@ -55,6 +55,8 @@ static fsha_result find_owner(const struct cluster *c, int dir_fd, const char *d
 		goto out;
 	}
 	best = name_newest(&list, OWNER_KEY);
+	if (ret_empty)
+		*ret_empty = list.count == 0;
 	if (!best) {
 		result = error_set(reterr, FSHA_E_CORRUPT, 0, "list",
 				   "'%s' has lost its " OWNER_KEY " record, so it cannot be told "
@@ -69,12 +71,12 @@ out:
 }
 
 fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
-			const char *election, fsha_error *reterr)
+			const char *election, bool *ret_empty, fsha_error *reterr)
 {
 	char owner[FSU_COMPONENT_MAX + 1];
 	fsha_result result;
 
-	result = find_owner(c, dir_fd, directory, owner, reterr);
+	result = find_owner(c, dir_fd, directory, ret_empty, owner, reterr);
 	if (result == FSHA_OK && strcmp(owner, election) != 0)
 		result = error_set(
 			reterr, FSHA_E_CONFIG, 0, "open",
@@ -95,7 +97,7 @@ fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_o
 				 directory);
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open '%s'", directory);
-	result = find_owner(c, fd, directory, ret_owner, reterr);
+	result = find_owner(c, fd, directory, NULL, ret_owner, reterr);
 	(void)fsu_close(c->fs, fd); /* a directory */
 	return result;
 }

@@ -13,9 +13,12 @@
 
 /* The payload of an owner record into FSU_COMPONENT_MAX + 1 bytes. */
 int owner_decode(const uint8_t *buf, size_t len, char *ret_owner);
-/* FSHA_OK: `election` owns it. FSHA_E_CONFIG: another does, both named. */
+/*
+ * FSHA_OK: `election` owns it. FSHA_E_CONFIG: another does, both named. FSHA_E_CORRUPT: there is no
+ * telling; `*ret_empty` (may be NULL, else it is false before) because the directory is empty.
+ */
 fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directory,
-			const char *election, fsha_error *reterr);
+			const char *election, bool *ret_empty, fsha_error *reterr);
 /* Whose it is, into FSU_COMPONENT_MAX + 1 bytes. NOT_FOUND: there is no such directory. */
 fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_owner,
 		     fsha_error *reterr);

@@ -93,11 +93,15 @@ static int is_named(const struct store *s, int fd)
  */
 static fsha_result check_owner(struct store *s, int fd, int *ret_r, fsha_error *reterr)
 {
+	/* What a person has made elsewhere may be empty: the first write puts its own there. */
+	bool empty = false, *ret_empty = s->path[0] == '/' ? &empty : NULL;
 	fsha_result result = FSHA_OK;
 
 	*ret_r = 0;
 	if (s->owned)
-		result = owner_check(s->cluster, fd, s->directory, s->election, reterr);
+		result = owner_check(s->cluster, fd, s->directory, s->election, ret_empty, reterr);
+	if (empty)
+		return error_set(reterr, FSHA_E_NOT_FOUND, 0, "open", "'%s' is empty", s->path);
 	if (s->removable && result != FSHA_OK && result != FSHA_E_CONFIG && is_named(s, fd) == 0)
 		*ret_r = -EAGAIN;
 	if (result == FSHA_E_NOT_FOUND)

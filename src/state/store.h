@@ -158,6 +158,8 @@ struct store_change {
  */
 fsha_result store_write_batch(struct store *store, const struct store_change *changes, size_t count,
 			      fsha_version *ret_version, size_t *ret_failed, fsha_error *reterr);
+/* What was read of it so far is durable from now on. Needs no leadership. */
+fsha_result store_sync(struct store *store, fsha_error *reterr);
 /*
  * The names in the directory that are no versioned names, sorted, as store_keys: what a person put
  * there, or another program. Not those that begin with a dot (".nfs...").
@@ -269,7 +271,7 @@ fsha_result store_make_directory(struct store *store, struct term *term, fsha_er
 /* Let `write` be the publication of a batch. */
 void batch_name(struct term_write *write);
 /* What was found is durable, whoever wrote it. */
-fsha_result store_sync_found(struct store *store, const char *key, fsha_error *reterr);
+fsha_result store_sync_found(struct store *store, fsha_error *reterr);
 /* As store_commit, with the write lock held. `*ret_sent`: what was staged is no more. */
 fsha_result store_commit_locked(struct store *store, struct term *term,
 				const struct store_change *change, bool *ret_sent,

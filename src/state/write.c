@@ -54,15 +54,25 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
 /*
  * What is there already may be the work of a write that was seen and not made durable: one of ours
  * in doubt, or one of a leader that died. Whoever builds on it makes it so (test_store_durable.c).
+ * Under the mutex.
  */
-fsha_result store_sync_found(struct store *s, const char *key, fsha_error *reterr)
+fsha_result store_sync_found(struct store *s, fsha_error *reterr)
 {
 	int r = s->dir_fd >= 0 ? fsu_fsync(s->cluster->fs, s->dir_fd) : 0;
 
 	if (r < 0)
-		return error_os(reterr, r, "fsync", "cannot make the removal of '%s/%s' durable",
-				s->directory, key);
+		return error_os(reterr, r, "fsync", "cannot make '%s' durable", s->directory);
 	return FSHA_OK;
+}
+
+fsha_result store_sync(struct store *s, fsha_error *reterr)
+{
+	fsha_result result;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	result = store_sync_found(s, reterr);
+	(void)pthread_mutex_unlock(&s->mutex);
+	return result;
 }
 
 fsha_result store_make_directory(struct store *s, struct term *t, fsha_error *reterr)
@@ -153,7 +163,7 @@ fsha_result store_commit_locked(struct store *s, struct term *t, const struct st
 		write.stage = s->format->stage;
 	result = check_change(s, t, c, &present, &nothing, reterr);
 	if (result == FSHA_OK && nothing)
-		return store_sync_found(s, c->key, reterr);
+		return store_sync_found(s, reterr);
 	if (result == FSHA_OK)
 		result = store_make_directory(s, t, reterr);
 	if (result != FSHA_OK)
