@@ -17,6 +17,7 @@
 #include "fsha/metrics.h"
 #include "fsha/result.h"
 #include "fsha/retrieval.h"
+#include "fsha/running_jobs.h"
 #include "fsha/services.h"
 #include "fsha/state.h"
 #include "fsha/status.h"
