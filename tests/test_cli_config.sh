@@ -69,6 +69,21 @@ test_warnings_are_told_and_are_no_errors() {
 	matches "$err" "num-retained '0' \(command line\) is less than 1"
 }
 
+test_a_variable_that_is_known_empty_or_far_from_any_is_no_riddle() {
+	local long=FSHA_HIGH_AVAILABILITY_$(printf 'X%.0s' {1..200})
+	export FSHA_HIGH_AVAILABILITY_CLUSTER_ID=/of/a/variable FSHA_HIGH_AVAILABILITY_NOTHING=
+	export FSHA_CLEANUP_STRATEGY_WHATEVER=1 "$long=1"
+	expect 0 config
+	matches "$(row high-availability.cluster-id)" 'environment FSHA_HIGH_AVAILABILITY_CLUSTER_ID$'
+	equal "$err" "fsha: warning: the environment variable FSHA_CLEANUP_STRATEGY_WHATEVER belongs to\
+ no key, and has no effect"
+}
+
+test_a_value_that_is_no_utf_8_is_still_json() {
+	expect 0 config --json -D "rest.address=$(printf 'a\377b')"
+	equal "$(json '.settings[8].value')" 'a?b'
+}
+
 test_errors_are_all_told_and_give_121() {
 	expect 121 config -D high-availability.filesystem.lease=soon -D rest.port=x \
 		-D high-availability.type=zookeeper -D cleanup-strategy.type=x

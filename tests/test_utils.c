@@ -48,14 +48,17 @@ static void a_host_or_port_that_is_none_is_refused_by_its_key(void **state)
 	static const char *const hosts[] = { "",    " ",    "a b",      "a/b", "a\nb",
 					     "a@b", "[::1", "http://a", "[]",  "[a]" };
 	static const char *const ports[] = { "0", "-1", "65536", "http", "99999999999999999999" };
-	char host[FSHA_HOST_SIZE] = "as it was", long_host[FSHA_HOST_SIZE + 1];
+	char host[FSHA_HOST_SIZE] = "as it was", long_host[FSHA_HOST_SIZE + 3];
 	uint16_t port = 7;
 
 	(void)state;
 	memset(long_host, 'a', sizeof(long_host) - 1);
 	long_host[sizeof(long_host) - 1] = '\0';
-	for (size_t i = 0; i <= COUNT(hosts); i++) {
+	for (size_t i = 0; i <= COUNT(hosts) + 1; i++) {
 		const char *bad = i < COUNT(hosts) ? hosts[i] : long_host;
+
+		if (i > COUNT(hosts)) /* the shortest that is too long */
+			long_host[FSHA_HOST_SIZE] = '\0';
 
 		set(FSHA_KEY_JOB_MANAGER_ADDRESS, bad);
 		assert_refused(job_manager(host, &port), FSHA_E_CONFIG,
@@ -76,6 +79,20 @@ static void a_host_or_port_that_is_none_is_refused_by_its_key(void **state)
 	assert_value(FSHA_KEY_JOB_MANAGER_ADDRESS, "a", "set by the program");
 	assert_string_equal(host, "as it was");
 	assert_int_equal(port, 7);
+}
+
+static void an_address_that_would_be_a_setting_too_many_is_refused(void **state)
+{
+	char key[32];
+
+	(void)state;
+	for (int i = 0; i < FSHA_CONFIG_ENTRIES_MAX - 1; i++) {
+		(void)snprintf(key, sizeof(key), "key-%d", i);
+		set(key, "v");
+	}
+	assert_refused(fsha_config_set_job_manager_address(t.config, "a", 1, &t.error),
+		       FSHA_E_INVALID, "more than 4096 settings");
+	assert_null(fsha_config_get(t.config, FSHA_KEY_JOB_MANAGER_ADDRESS, NULL));
 }
 
 static void assert_web_monitor(const char *expected)
@@ -456,6 +473,7 @@ int main(void)
 		TEST(job_manager_address_that_was_set_is_read_back),
 		TEST(job_manager_port_has_a_default_and_its_host_has_none),
 		TEST(a_host_or_port_that_is_none_is_refused_by_its_key),
+		TEST(an_address_that_would_be_a_setting_too_many_is_refused),
 		TEST(web_monitor_address_is_a_url_of_the_rest_endpoint),
 		TEST(too_little_room_is_invalid_and_nothing_is_written),
 		TEST(null_arguments_are_invalid),
