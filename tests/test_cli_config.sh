@@ -70,7 +70,8 @@ test_warnings_are_told_and_are_no_errors() {
 }
 
 test_a_variable_that_is_known_empty_or_far_from_any_is_no_riddle() {
-	local long=FSHA_HIGH_AVAILABILITY_$(printf 'X%.0s' {1..200})
+	local long
+	long=FSHA_HIGH_AVAILABILITY_$(printf 'X%.0s' {1..200})
 	export FSHA_HIGH_AVAILABILITY_CLUSTER_ID=/of/a/variable FSHA_HIGH_AVAILABILITY_NOTHING=
 	export FSHA_CLEANUP_STRATEGY_WHATEVER=1 "$long=1"
 	expect 0 config
