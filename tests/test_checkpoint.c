@@ -8,19 +8,6 @@
 #define S FSHA_SAVEPOINT
 #define Y FSHA_SYNC_SAVEPOINT
 
-/* The file of a checkpoint is damaged behind the library's back. */
-static void damage(struct master *m, int64_t id)
-{
-	char key[CHECKPOINT_KEY_SIZE], path[512];
-	const char *name;
-
-	checkpoint_key(id, key);
-	name = strstr(crashfs_ls(m->disk, JOB_DIRECTORY), key);
-	assert_non_null(name);
-	(void)snprintf(path, sizeof(path), JOB_DIRECTORY "/%.*s", (int)strcspn(name, "\n"), name);
-	crashfs_put(m->disk, path, "rubbish", 7);
-}
-
 /* ---- adding and recovering ---- */
 
 static void a_new_job_has_no_checkpoints(void **state)

@@ -116,6 +116,45 @@ static void a_checkpoint_is_removed_by_hand(void **state)
 	assert_int_equal(fsha_checkpoint_store_remove(m->store, 3, &m->error), FSHA_E_NOT_FOUND);
 }
 
+static void one_that_cannot_be_read_is_removed_by_hand(void **state)
+{
+	struct master *m = *state;
+
+	add(m, 1, C);
+	add(m, 2, C);
+	damage(m, 2);
+	(void)fsha_checkpoint_store_close(m->store, NULL);
+	m->options.flags = FSHA_CHECKPOINT_SKIP_BROKEN;
+	must(m, try_open(m), "open");
+	must(m, fsha_checkpoint_store_remove(m->store, 2, &m->error), "remove");
+	drain(m);
+	assert_string_equal(on_disk(m->disk), "1");
+	assert_int_equal(m->n_discarded, 0);
+	assert_int_equal(fsha_checkpoint_store_remove(m->store, 2, &m->error), FSHA_E_NOT_FOUND);
+}
+
+static void removing_what_is_being_removed_already_takes_nothing_from_its_discard(void **state)
+{
+	struct master *m = *state;
+
+	add(m, 1, C);
+	add(m, 2, C); /* 1 is dropped, and its removal not begun */
+	must(m, fsha_checkpoint_store_remove(m->store, 1, &m->error), "remove");
+	drain(m);
+	assert_int_equal(m->n_discarded, 1);
+	/* A mark that a former master left. */
+	m->answer = FSHA_E_IO;
+	add(m, 3, C);
+	drain(m);
+	assert_string_equal(on_disk(m->disk), "m2 3");
+	m->answer = FSHA_OK;
+	m->n_discarded = 0;
+	must(m, fsha_checkpoint_store_remove(m->store, 2, &m->error), "remove");
+	drain(m);
+	assert_int_equal(m->n_discarded, 1);
+	assert_string_equal(on_disk(m->disk), "3");
+}
+
 static void wrong_arguments_are_invalid(void **state)
 {
 	struct master *m = *state;
@@ -181,6 +220,8 @@ int main(void)
 		TEST(a_shutdown_that_failed_goes_on_when_called_again),
 		TEST_ONE(shutdown_discards_what_was_dropped_just_before),
 		TEST(a_checkpoint_is_removed_by_hand),
+		TEST(one_that_cannot_be_read_is_removed_by_hand),
+		TEST_ONE(removing_what_is_being_removed_already_takes_nothing_from_its_discard),
 		TEST(wrong_arguments_are_invalid),
 		TEST(without_options_one_checkpoint_is_retained),
 	};

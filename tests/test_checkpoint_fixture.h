@@ -268,4 +268,17 @@ static inline bool says(const struct master *m, const char *part)
 	return strstr(m->error.message, part) != NULL;
 }
 
+/* The file of a checkpoint is damaged behind the library's back. */
+static inline void damage(struct master *m, int64_t id)
+{
+	char key[CHECKPOINT_KEY_SIZE], path[512];
+	const char *name;
+
+	checkpoint_key(id, key);
+	name = strstr(crashfs_ls(m->disk, JOB_DIRECTORY), key);
+	assert_non_null(name);
+	(void)snprintf(path, sizeof(path), JOB_DIRECTORY "/%.*s", (int)strcspn(name, "\n"), name);
+	crashfs_put(m->disk, path, "rubbish", 7);
+}
+
 #endif

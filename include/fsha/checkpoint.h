@@ -184,8 +184,9 @@ FSHA_API int fsha_checkpoint_store_requires_externalized_checkpoints(
 	const fsha_checkpoint_store *store);
 
 /**
- * Remove one checkpoint by hand. With a discard function the data of one that is no savepoint is
- * discarded in the background. FSHA_E_NOT_FOUND. Since 0.1.
+ * Remove one checkpoint by hand, also one that cannot be read. With a discard function the data of
+ * one that is no savepoint is discarded in the background, if it can be read. FSHA_E_NOT_FOUND.
+ * Since 0.1.
  */
 FSHA_API fsha_result fsha_checkpoint_store_remove(fsha_checkpoint_store *store, int64_t id,
 						  fsha_error *reterr);

@@ -177,42 +177,65 @@ fsha_result fsha_checkpoint_store_add(fsha_checkpoint_store *s,
 
 /* ---- removing ---- */
 
-/* Under `writing`. Out of the memory, so that the storage can be asked about it. */
-static bool forget(fsha_checkpoint_store *s, int64_t id)
+static void forget(fsha_checkpoint_store *s, int64_t id)
 {
-	bool found = false;
 	size_t left = 0;
 
 	(void)pthread_mutex_lock(&s->mutex);
 	for (size_t i = 0; i < s->count; i++) {
-		if (s->retained[i]->is.id == id) {
+		if (s->retained[i]->is.id == id)
 			checkpoint_destroy(services_fs(s->services), s->retained[i]);
-			found = true;
-		} else {
+		else
 			s->retained[left++] = s->retained[i];
-		}
 	}
 	s->count = left;
 	(void)pthread_mutex_unlock(&s->mutex);
-	return found;
+}
+
+/* One that is not in memory: it cannot be read, or its removal has begun. */
+static fsha_result look_on_disk(fsha_checkpoint_store *s, int64_t id, bool *ret_marked,
+				bool *ret_pending, fsha_error *reterr)
+{
+	enum name_form form = NAME_TOMBSTONE;
+	char key[CHECKPOINT_KEY_SIZE];
+	fsha_version version;
+	fsha_result result;
+
+	if (id < 1)
+		return checkpoint_not_found(s, id, reterr);
+	(void)pthread_mutex_lock(&s->mutex);
+	*ret_pending = checkpoint_is_pending(s, id);
+	(void)pthread_mutex_unlock(&s->mutex);
+	if (*ret_pending)
+		return FSHA_OK;
+	checkpoint_key(id, key);
+	result = store_look(s->store, key, &version, &form, reterr);
+	*ret_marked = form == NAME_MARKED;
+	return result == FSHA_E_NOT_FOUND ? checkpoint_not_found(s, id, reterr) : result;
 }
 
 static fsha_result remove_locked(fsha_checkpoint_store *s, int64_t id, fsha_error *reterr)
 {
 	const struct checkpoint *c = checkpoint_find(s, id); /* `writing` keeps it */
+	bool discard = false, pending = false;
 	struct removal *removal;
 	fsha_result result;
 
-	if (!c)
-		return checkpoint_not_found(s, id, reterr);
+	if (c)
+		discard = checkpoint_discarded_when_subsumed(&c->is);
+	else {
+		result = look_on_disk(s, id, &discard, &pending, reterr);
+		if (result != FSHA_OK || pending)
+			return result;
+	}
 	removal = fsu_alloc(services_fs(s->services), sizeof(*removal));
 	if (!removal)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot remove checkpoint %" PRId64, id);
 	removal->id = id;
-	removal->discard = s->options.discard && checkpoint_discarded_when_subsumed(&c->is);
+	removal->discard = s->options.discard && discard;
 	result = checkpoint_begin_removal(s, removal, reterr);
 	if (result == FSHA_OK)
-		(void)forget(s, id);
+		forget(s, id);
 	else
 		fsu_release(services_fs(s->services), removal);
 	return result;

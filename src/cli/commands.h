@@ -17,6 +17,7 @@ int config_main(int argc, char **argv, struct cli_options *options);
 int state_main(int argc, char **argv, struct cli_options *options);
 int blob_main(int argc, char **argv, struct cli_options *options);
 int job_main(int argc, char **argv, struct cli_options *options);
+int checkpoint_main(int argc, char **argv, struct cli_options *options);
 int worker_main(int argc, char **argv, struct cli_options *options);
 
 #endif

@@ -11,11 +11,13 @@ static const struct command {
 	const char *name;
 	int (*main)(int argc, char **argv, struct cli_options *options);
 } commands[] = {
-	{ "run", run_main },         { "status", status_main }, { "watch", watch_main },
-	{ "history", history_main }, { "job", job_main },       { "metrics", metrics_main },
-	{ "config", config_main },   { "verify", verify_main }, { "backup", archive_main },
-	{ "restore", archive_main }, { "worker", worker_main }, { "state", state_main },
-	{ "blob", blob_main },
+	{ "run", run_main },        { "status", status_main },
+	{ "watch", watch_main },    { "history", history_main },
+	{ "job", job_main },        { "metrics", metrics_main },
+	{ "config", config_main },  { "verify", verify_main },
+	{ "backup", archive_main }, { "restore", archive_main },
+	{ "worker", worker_main },  { "state", state_main },
+	{ "blob", blob_main },      { "checkpoint", checkpoint_main },
 };
 
 static const char help[] =
@@ -35,6 +37,7 @@ static const char help[] =
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
 	"  state NAMESPACE put|get|exists|rm|ls [NAME] [FILE]  the values of a namespace\n"
 	"  blob put|get|ls|rm [KEY] [FILE]                    the blobs of jobs\n"
+	"  checkpoint ls|latest|get|rm|counter JOB ...        the completed checkpoints of a job\n"
 	"  backup FILE, restore FILE                          save all stores, and bring them "
 	"back\n"
 	"  worker ls|get|put|rm|set-state|next-id|backup|...  the workers of a resource manager\n"

@@ -101,14 +101,14 @@ static const struct place {
  * Close what was not used since then: its directory was removed, or a user of this process has it
  * open now.
  */
-static void drop_unused(struct fsha_services *s, const struct place *p, int64_t since_ns)
+static void drop_unused(struct fsha_services *s, const char *directory, int64_t since_ns)
 {
-	size_t len = strlen(p->directory);
+	size_t len = strlen(directory);
 
 	for (struct kept_store **at = &s->kept; *at;) {
 		struct kept_store *k = *at;
 
-		if (k->used_ns >= since_ns || strncmp(k->directory, p->directory, len) != 0 ||
+		if (k->used_ns >= since_ns || strncmp(k->directory, directory, len) != 0 ||
 		    k->directory[len] != '/') {
 			at = &k->next;
 			continue;
@@ -151,9 +151,36 @@ static void clean_place(struct fsha_services *s, struct term *t, const struct pl
 			clean(s, t, &options);
 		}
 		if (p->removable)
-			drop_unused(s, p, begun_ns);
+			drop_unused(s, p->directory, begun_ns);
 	}
 	fsu_list_done(&list);
+}
+
+/*
+ * A job's election has one directory, and a process may lead many jobs: so no other is looked at,
+ * and those of jobs that it leads no more are closed after a while.
+ */
+static void clean_checkpoints(struct fsha_services *s, struct term *t)
+{
+	const int64_t unused_ns = 2 * cluster_lease_ns(&s->cluster);
+	char directory[sizeof(LAYOUT_CHECKPOINTS) + FSHA_HEX_ID_TEXT];
+	char election[FSHA_ELECTION_JOB_TEXT];
+	const struct store_options options = {
+		.directory = directory,
+		.election = t->election,
+		.kind = FSU_KIND_CHECKPOINT,
+		.owned = true,
+		.removable = true,
+	};
+	fsha_job_id job;
+
+	drop_unused(s, LAYOUT_CHECKPOINTS, fsu_now_ns(services_fs(s)) - unused_ns);
+	if (strlen(t->election) != FSHA_ELECTION_JOB_TEXT - 1 ||
+	    fsha_job_id_parse(t->election + 4, &job) != FSHA_OK ||
+	    strcmp(fsha_job_election_name(&job, election), t->election) != 0)
+		return;
+	(void)snprintf(directory, sizeof(directory), LAYOUT_CHECKPOINTS "/%s", t->election + 4);
+	clean(s, t, &options);
 }
 
 void upkeep_stores(struct fsha_services *s, struct term *t)
@@ -161,6 +188,7 @@ void upkeep_stores(struct fsha_services *s, struct term *t)
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (!places[i].election || strcmp(t->election, places[i].election) == 0)
 			clean_place(s, t, &places[i]);
+	clean_checkpoints(s, t);
 }
 
 void upkeep_destroy(struct fsha_services *s)
