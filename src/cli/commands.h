@@ -18,6 +18,8 @@ int state_main(int argc, char **argv, struct cli_options *options);
 int blob_main(int argc, char **argv, struct cli_options *options);
 int job_main(int argc, char **argv, struct cli_options *options);
 int checkpoint_main(int argc, char **argv, struct cli_options *options);
+int result_main(int argc, char **argv, struct cli_options *options);
+int running_main(int argc, char **argv, struct cli_options *options);
 int worker_main(int argc, char **argv, struct cli_options *options);
 
 #endif

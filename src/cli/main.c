@@ -18,6 +18,7 @@ static const struct command {
 	{ "backup", archive_main }, { "restore", archive_main },
 	{ "worker", worker_main },  { "state", state_main },
 	{ "blob", blob_main },      { "checkpoint", checkpoint_main },
+	{ "result", result_main },  { "running", running_main },
 };
 
 static const char help[] =
@@ -35,6 +36,8 @@ static const char help[] =
 	"Prometheus\n"
 	"  verify                                             is the cluster directory sound?\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
+	"  result ls|get|put|mark-clean|rm [ID] [FILE]        what became of jobs\n"
+	"  running ls|get|set|rm [ID] [RUNNING|DONE]          which jobs run and which are done\n"
 	"  state NAMESPACE put|get|exists|rm|ls [NAME] [FILE]  the values of a namespace\n"
 	"  blob put|get|ls|rm [KEY] [FILE]                    the blobs of jobs\n"
 	"  checkpoint ls|latest|get|rm|counter JOB ...        the completed checkpoints of a job\n"
