@@ -178,6 +178,26 @@ test_a_damaged_record_is_126_and_hides_no_other() {
 	matches "$err" "running_jobs/$one"
 }
 
+test_verify_reads_results_and_backup_brings_them_back() {
+	of $one | "$FSHA" result put || fail "cannot put"
+	of $two | "$FSHA" result put || fail "cannot put"
+	expect 0 result mark-clean $two
+	expect 0 running set $one DONE
+	expect 0 verify
+	expect 0 backup "$dir/backup.tar"
+	expect 0 -c other restore "$dir/backup.tar"
+	of $one >"$dir/in"
+	expect 0 -c other result get $one
+	equal "$out" "$(<"$dir/in")"
+	expect 0 -c other running get $one
+	equal "$out" DONE
+	expect 0 -c other verify
+	file=$(echo "$(results)"/${one}_DIRTY~*.json)
+	sed -i s/SUCCEEDED/FAILED/ "$file"
+	expect 2 verify
+	matches "$out" "job_results/${one}_DIRTY~.*checksum"
+}
+
 test_reading_makes_no_cluster() {
 	expect 124 result ls
 	expect 124 running get $one

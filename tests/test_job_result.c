@@ -438,6 +438,8 @@ static void a_seal_for_another_place_is_refused_with_the_reason(void **state)
 	other.cluster.bytes[15] = 1;
 	assert_int_equal(job_result_check_seal(&fsu_posix, text, len, &other, why), -EBADMSG);
 	assert_non_null(strstr(why, "another cluster"));
+	other.cluster = (struct fsu_uuid){ { 0 } };
+	assert_int_equal(job_result_check_seal(&fsu_posix, text, len, &other, why), 0);
 	other = seal;
 	other.version.sequence++;
 	assert_int_equal(job_result_check_seal(&fsu_posix, text, len, &other, why), -EBADMSG);

@@ -19,7 +19,7 @@ static struct job_result_seal seal_of(const struct record_place *place, const ch
 	return (struct job_result_seal){
 		.key = full_key,
 		.version = *version,
-		.cluster = *place->cluster,
+		.cluster = place->cluster ? *place->cluster : (struct fsu_uuid){ { 0 } },
 	};
 }
 

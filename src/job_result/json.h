@@ -28,7 +28,7 @@ int job_result_decode(const struct fsu *fs, const char *text, size_t len,
 struct job_result_seal {
 	const char *key; /* "<directory>/<key>", as an envelope has it */
 	fsha_version version;
-	struct fsu_uuid cluster;
+	struct fsu_uuid cluster;           /* when reading: null is any */
 	struct fsu_uuid session, write_id; /* for people */
 };
 /* The text with this seal instead of the one that it has. Results as job_result_decode. */

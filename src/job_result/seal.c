@@ -88,7 +88,7 @@ static const char *mismatch(const json_t *member, const struct job_result_seal *
 	fsu_uuid_format(&expected->cluster, cluster);
 	if (!is_text(member, "key", expected->key))
 		return "it belongs under another name";
-	if (!is_text(member, "cluster", cluster))
+	if (!fsu_uuid_is_null(&expected->cluster) && !is_text(member, "cluster", cluster))
 		return "it belongs to another cluster";
 	if (!is_text(member, "version", fsha_version_format(&expected->version, version)))
 		return "it has another version than its name";

@@ -5,13 +5,14 @@
 
 #include "fsutil/fsu_path.h"
 #include "src/cluster/layout.h"
+#include "src/job_result/file.h"
 
 #define BLOBS_PREFIX "job_"
 
 const struct area areas[] = {
 	{ LAYOUT_JOB_GRAPHS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, NULL, true },
-	{ LAYOUT_JOB_RESULTS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_RESULT, NULL,
-	  false },
+	{ LAYOUT_JOB_RESULTS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_RESULT,
+	  &job_result_format, false },
 	{ LAYOUT_RUNNING_JOBS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_RUNNING_JOB, NULL,
 	  true },
 	{ LAYOUT_WORKERS, AREA_FLAT, FSHA_ELECTION_RESOURCE_MANAGER, FSU_KIND_WORKER, NULL, false },
