@@ -320,6 +320,10 @@ DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/fsha
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
 VERSION = $(shell sed -n 's/^.define LIBRARY_VERSION "\(.*\)"/\1/p' src/result/*.c)
 
+# `man fsha_state_store_get` is to find the page that has it: for each function, up to "done; done".
+each_function = for page in $(notdir $(filter %.3,$(MAN))); do for name in $$(sed -n \
+	's/^\.Nm \(fsha_[a-z0-9_]*\).*/\1/p' $(BUILD)/man/$$page); do [ $$name.3 != $$page ] || continue;
+
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX), by default /usr/local
 	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCDIR)
@@ -337,14 +341,16 @@ install: all ## install into $(DESTDIR)$(PREFIX), by default /usr/local
 		>$(LIBDIR)/pkgconfig/fsha.pc
 	set -e; for page in $(MAN); do \
 		install -D -m 644 $$page $(MANDIR)/man$${page##*.}/$${page##*/}; done
+	set -e; $(each_function) echo ".so man3/$$page" >$(MANDIR)/man3/$$name.3; done; done
 	@# So that programs find the library; a package has its own way of asking for this.
 	if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig $(LIBDIR) || :; fi
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: $(MAN) ## remove what install put there
 	rm -f $(BINDIR)/fsha $(BINDIR)/fsha-bench $(LIBDIR)/libfsha.so $(LIBDIR)/libfsha.so.0 \
 		$(LIBDIR)/libfsha.a $(LIBDIR)/pkgconfig/fsha.pc
 	rm -f $(foreach page,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	$(each_function) rm -f $(MANDIR)/man3/$$name.3; done; done
 	rm -rf $(INCLUDEDIR) $(DOCDIR) $(LIBEXECDIR)
 
 .PHONY: clean

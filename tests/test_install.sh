@@ -40,6 +40,10 @@ files() {
 	find "$1" -type f -o -type l | sort
 }
 
+nothing_left() {
+	[ -z "$(files "$1")" ] || fail "left behind: $(files "$1" | head -3)"
+}
+
 test_a_program_is_built_against_what_is_installed_below_destdir() {
 	run_make install DESTDIR="$dir/root" PREFIX=/opt/fsha
 	export PKG_CONFIG_PATH=$dir/root/opt/fsha/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$dir/root
@@ -55,7 +59,7 @@ test_a_program_is_built_against_what_is_installed_below_destdir() {
 	fi
 	matches "$("$dir/root/opt/fsha/bin/fsha" --version)" '^fsha '
 	run_make uninstall DESTDIR="$dir/root" PREFIX=/opt/fsha
-	equal "$(files "$dir/root")" ""
+	nothing_left "$dir/root"
 }
 
 test_a_program_is_built_static_against_a_prefix() {
@@ -67,7 +71,7 @@ test_a_program_is_built_static_against_a_prefix() {
 		fail "it needs the shared library"
 	fi
 	run_make uninstall PREFIX="$dir/prefix" DESTDIR=
-	equal "$(files "$dir/prefix")" ""
+	nothing_left "$dir/prefix"
 }
 
 test_what_the_readme_says_about_building_against_the_tree_is_true() {
@@ -82,14 +86,17 @@ test_what_the_readme_says_about_building_against_the_tree_is_true() {
 	leads "$dir/leader"
 }
 
-test_every_public_header_and_every_manual_page_is_installed() {
+test_every_header_and_page_is_installed_and_each_function_has_a_page_by_its_name() {
 	run_make install DESTDIR="$dir/root" PREFIX=/usr
 	equal "$(cd "$dir/root/usr/include/fsha" && ls)" "$(cd "$tree/include/fsha" && ls)"
-	equal "$(files "$dir/root/usr/share/man" | sed 's,.*/,,' | sort)" \
-		"$({ files "$tree/man" && files "$BUILD/man"; } | sed 's,.*/,,' | sort)"
 	for page in "$tree"/man/* "$BUILD"/man/*; do
 		cmp "$page" "$dir/root/usr/share/man/man${page##*.}/${page##*/}" || fail "$page"
 	done
+	while read -r function; do
+		page=$dir/root/usr/share/man/man3/$function.3
+		[ -s "$dir/root/usr/share/man/$(sed -n 's/^\.so //p' "$page")" ] ||
+			fail "no page is found under the name $function"
+	done < <(nm -D --defined-only "$BUILD/libfsha.so" | sed -n 's/.* [TDBR] \(fsha_[a-z0-9_]*\).*/\1/p')
 	[ -s "$dir/root/usr/share/doc/fsha/COPYING" ] || fail "the licence is missing"
 }
 
