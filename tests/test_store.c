@@ -210,6 +210,40 @@ static void an_older_version_that_becomes_the_highest_is_not_cleaned_away(void *
 	assert_int_equal(count_files(s, "k"), 1);
 }
 
+/* What outdoes the garbage was seen, but its writer could not make it durable. */
+static void cleaning_makes_durable_what_it_builds_on(void **state)
+{
+	struct stage *s = *state;
+	const struct crashfs_fault fault = {
+		.client = A,
+		.at = 1, /* that of the directory */
+		.calls_mask = 1u << CRASHFS_FSYNC,
+		.error = 5, /* EIO */
+		.mode = CRASHFS_NOT_DONE,
+	};
+	char text[64];
+
+	lease_begin(&s->a.member->lease, fsu_now_ns(s->a.fs), 60 * FSU_NS_PER_S);
+	assert_int_equal(actor_add(&s->a, "k", "1"), FSHA_OK);
+	crashfs_count_reset(s->disk);
+	crashfs_fault_arm(s->disk, &fault);
+	assert_int_equal(actor_replace(&s->a, "k", "2"), FSHA_E_INDOUBT);
+	crashfs_fault_clear(s->disk);
+	assert_int_equal(actor_get(&s->a, "k", text), FSHA_OK);
+	crashfs_advance(s->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+	store_clean(s->a.store);
+	assert_int_equal(count_files(s, "k"), 1);
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		struct crashfs *copy = crashfs_fork(s->disk);
+
+		crashfs_crash(copy, seed);
+		crashfs_recover(copy);
+		observe(copy, READER, "k", text);
+		assert_string_equal(text, "2");
+		crashfs_destroy(copy);
+	}
+}
+
 static void a_tombstone_goes_only_after_everything_below_it(void **state)
 {
 	struct stage *s = *state;
@@ -483,6 +517,7 @@ int main(void)
 		LOCAL(a_damaged_newest_version_never_falls_back_to_an_older_one),
 		LOCAL(old_versions_stay_for_a_while_and_are_then_cleaned),
 		LOCAL(an_older_version_that_becomes_the_highest_is_not_cleaned_away),
+		LOCAL(cleaning_makes_durable_what_it_builds_on),
 		LOCAL(a_tombstone_goes_only_after_everything_below_it),
 		LOCAL(a_tombstone_stays_while_a_write_is_in_doubt),
 		LOCAL(a_stopped_leaders_cleaning_is_fenced_too),
