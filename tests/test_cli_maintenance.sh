@@ -81,16 +81,19 @@ test_verify_without_a_cluster_is_an_error() {
 test_verify_of_a_busy_cluster_finds_nothing_above_info() {
 	local end=$((SECONDS + 6)) rounds=0
 	lead rest_endpoint here:1
-	start bash -c "while :; do
+	start bash -c "until [ -e $dir/stop ]; do
 		echo \$RANDOM | $FSHA job put $one; $FSHA job rm $one; done" >/dev/null 2>&1
+	local writer=$!
 	# Leaders come and go, and each command is a term and a member of its own.
-	start bash -c "while :; do
+	start bash -c "until [ -e $dir/stop ]; do
 		$FSHA run --election resource_manager --address x:1 -- sleep 0.05; done" >/dev/null 2>&1
 	while [ $SECONDS -lt $end ] || [ $rounds -lt 3 ]; do
 		expect 0 verify --json
 		equal "$(json .not_told)" 0
 		rounds=$((rounds + 1))
 	done
+	touch "$dir/stop"
+	wait $! "$writer"
 }
 
 test_each_code_is_in_the_manual() {
@@ -99,13 +102,71 @@ test_each_code_is_in_the_manual() {
 	sed -n 's/.*{ "\([a-z-]*\)", FSHA_SEVERITY_\([A-Z]*\).*/\1 \L\2/p' \
 		"$root/src/maintenance/finding.c" | sort >"$dir/codes"
 	[ "$(wc -l <"$dir/codes")" -ge 30 ] || fail "only $(wc -l <"$dir/codes") codes in finding.c"
+	# shellcheck disable=SC2016 # Markdown's backticks
 	sed -n 's/^| \(`[a-z`, -]*\) | \(info\|warning\|error\|critical\) .*/\1 \2/p' \
 		"$root/doc/MAINTENANCE.md" | tr -d '`,' |
 		awk '{ for (i = 1; i < NF; i++) print $i, $NF }' | sort >"$dir/manual"
 	diff "$dir/codes" "$dir/manual" || fail "< finding.c, > doc/MAINTENANCE.md"
 }
 
+# ---- gc ------------------------------------------------------------------------------------------
+
+test_gc_takes_away_what_a_killed_process_left() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	start "$FSHA" run --election rest_endpoint --address x:1 -- sleep 1000
+	wait_until 5 leads rest_endpoint
+	kill_now $!
+	sleep 0.2 # its guard ends the command, which holds the lock too
+	echo newer | "$FSHA" job put $one || fail "job put"
+	touch "$dir/storage/default/elections/dispatcher/trash/x"
+	expect 0 gc --dry-run
+	matches "$out" 'planned old-versions: job_graphs: '
+	matches "$out" ' 0 left, 0 failed$'
+	wait_until 5 bash -c "'$FSHA' gc --dry-run | grep -q 'planned member-dead'"
+	expect 0 gc --json
+	equal "$(json .failed)" 0
+	equal "$(find "$dir/storage/default/members" -mindepth 1 | wc -l)" 0
+	equal "$(find "$dir/storage/default/job_graphs" -type f | wc -l)" 1
+	expect 0 job get $one
+	equal "$out" newer
+	expect 0 gc
+	equal "$out" "0 done, 0 planned, 0 left, 0 failed"
+	expect 0 verify
+}
+
+test_gc_leaves_a_leaders_work_to_him() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	echo newer | "$FSHA" job put $one || fail "job put"
+	lead dispatcher there:1
+	expect 0 gc --json
+	equal "$(json .failed)" 0
+	expect 0 status dispatcher
+	expect 0 job get $one
+	equal "$out" newer
+}
+
+test_gc_retires_elections_only_of_an_empty_cluster() {
+	"$FSHA" run --election job-$one --address x:1 -- true || fail "run"
+	[ -d "$dir/storage/default/elections/job-$one" ] || fail "no such election"
+	lead rest_endpoint here:1
+	expect 0 gc --retire
+	matches "$out" 'left election-retired: elections: '
+	[ -d "$dir/storage/default/elections/job-$one" ] || fail "it is gone"
+	end_started
+	started=()
+	wait_until 5 bash -c "'$FSHA' gc --retire | grep -q 'done election-retired: elections/job-$one'"
+	[ ! -e "$dir/storage/default/elections/job-$one" ] || fail "it is there"
+	"$FSHA" run --election job-$one --address x:1 -- true || fail "run"
+	matches "$("$FSHA" status job-$one 2>/dev/null)" '\(none\) +2'
+	fsha verify
+	[ "$code" = 0 ] || fail "$out"
+}
+
 test_usage_of_maintenance() {
+	expect 0 gc --help
+	matches "$out" "--dry-run"
+	expect 120 gc x
+	expect 124 gc
 	expect 0 verify --help
 	matches "$out" "120 and above"
 	expect 120 verify x

@@ -19,7 +19,7 @@ static void look(struct town *t, struct findings *ret_found, fsha_verify_summary
 	*ret_summary = (fsha_verify_summary)FSHA_VERIFY_SUMMARY_INIT;
 	findings_init(ret_found, fs);
 	if (cluster_open(fs, &options, &cluster, &error) != FSHA_OK ||
-	    verify_run(&cluster, ret_summary, ret_found, &error) != FSHA_OK)
+	    verify_run(&cluster, NULL, false, ret_summary, ret_found, &error) != FSHA_OK)
 		fail_msg("%s\n%s", error.message, crashfs_log(t->disk));
 	cluster_close(&cluster);
 }
@@ -180,7 +180,7 @@ static int inspect(void *ctx, const struct fsu *fs)
 	result = cluster_open(fs, &options, &cluster, NULL);
 	if (result != FSHA_OK)
 		return result;
-	result = verify_run(&cluster, &i->summary, &i->found, NULL);
+	result = verify_run(&cluster, NULL, false, &i->summary, &i->found, NULL);
 	cluster_close(&cluster);
 	return result;
 }

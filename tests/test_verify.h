@@ -261,6 +261,32 @@ static void leave_a_tombstone(struct town *t)
 	assert_int_equal(actor_remove(&t->a, TOWN_JOB_2), FSHA_OK);
 }
 
+static void write_pack(struct town *t)
+{
+	const struct store_change changes[] = {
+		{ .how = STORE_REPLACE, .key = TOWN_JOB, .data = "newer", .size = 5 },
+		{ .how = STORE_REPLACE, .key = TOWN_JOB_2, .data = "newer", .size = 5 },
+	};
+
+	assert_int_equal(store_write_batch(t->a.store, changes, 2, NULL, NULL, &t->a.error),
+			 FSHA_OK);
+}
+
+static void write_two_packs(struct town *t)
+{
+	write_pack(t);
+	write_pack(t);
+}
+
+static void damage_a_pack(struct town *t)
+{
+	char path[700];
+
+	write_pack(t);
+	town_find(t, GRAPHS, "@pack~", true, path);
+	town_damage(t, path);
+}
+
 static void find_epoch_file(struct town *t, char *ret_path)
 {
 	town_find(t, DISPATCHER, "epoch-", true, ret_path);
@@ -427,6 +453,8 @@ static const struct damage {
 	DAMAGE(make_a_value_and_a_tombstone_of_one_version,
 	       "old-versions record-foreign tombstones version-twice"),
 	DAMAGE(leave_an_old_version, "old-versions"),
+	DAMAGE(write_two_packs, ""),
+	DAMAGE(damage_a_pack, "record-damaged"),
 	DAMAGE(leave_a_tombstone, "old-versions tombstones"),
 	DAMAGE(lose_the_epoch_file, "epoch-missing tenure-leftover"),
 	DAMAGE(add_an_epoch_file, "epoch-several"),

@@ -69,6 +69,80 @@ FSHA_API fsha_result fsha_verify(const fsha_config *config,
 				 int (*visit)(void *ctx, const fsha_finding *finding), void *ctx,
 				 fsha_verify_summary *ret_summary, fsha_error *reterr);
 
+/** What became of one thing that gc or repair looked at. */
+typedef enum fsha_action_outcome {
+	FSHA_ACTION_DONE = 0,
+	FSHA_ACTION_PLANNED = 1, /* a dry run: it would be done */
+	FSHA_ACTION_LEFT = 2,    /* left alone; the message says why, and what it needs */
+	FSHA_ACTION_FAILED = 3   /* tried in vain; the message says why */
+} fsha_action_outcome;
+#define FSHA_ACTION_OUTCOMES 4
+/** "done", "planned", "left", "failed"; "unknown" for a number that is none. Since 0.1. */
+FSHA_API const char *fsha_action_outcome_name(int outcome);
+
+/** One thing that was done, or not. All of it lives for the call of the visitor. */
+typedef struct fsha_action {
+	size_t struct_size; /* set by the library */
+	int32_t outcome;    /* an fsha_action_outcome */
+	uint32_t reserved0;
+	const char *code;    /* of the finding, as fsha_verify tells it: "member-dead" */
+	const char *path;    /* below the cluster directory */
+	const char *message; /* what was done, or why not */
+} fsha_action;
+
+/** How many of each outcome. */
+typedef struct fsha_maintenance_summary {
+	size_t struct_size; /* set by the caller */
+	uint64_t actions[FSHA_ACTION_OUTCOMES];
+} fsha_maintenance_summary;
+#define FSHA_MAINTENANCE_SUMMARY_INIT             \
+	{                                         \
+		sizeof(fsha_maintenance_summary), \
+		{                                 \
+			0, 0, 0, 0                \
+		}                                 \
+	}
+
+/* Tell what would be done, and do nothing. */
+#define FSHA_GC_DRY_RUN 1u
+/*
+ * Watch members and half-built directories for ten leases, to tell who is dead from who is slow
+ * where no lock tells.
+ */
+#define FSHA_GC_WATCH 2u
+/*
+ * Take the vacant elections of jobs away that nothing else knows of. Only while nobody is a member
+ * of the cluster; raises the floor first, so that their epochs never come back.
+ */
+#define FSHA_GC_RETIRE 4u
+
+typedef struct fsha_gc_options {
+	size_t struct_size;
+	uint32_t flags;     /* FSHA_GC_* */
+	uint32_t reserved0; /* must be 0 */
+} fsha_gc_options;
+#define FSHA_GC_OPTIONS_INIT                  \
+	{                                     \
+		sizeof(fsha_gc_options), 0, 0 \
+	}
+
+/**
+ * Throw away what is useless: directories of dead members, half-built directories, old versions and
+ * tombstones, tenures that came to no end, trash, blobs of jobs that are gone. The leaders do the
+ * same in the background for what they lead, so it is needed only for clusters at rest.
+ *
+ * What belongs to an election is done in a short term of office of two seconds or more, or under
+ * the term that this process leads; where somebody else leads it is left to him. `options` may be
+ * NULL, `visit` too: it is given each thing; a non-zero return of it stops the telling.
+ * `ret_summary` may be NULL.
+ *
+ * FSHA_OK: all that could be done was. Otherwise the first failure; the rest was done all the same.
+ * FSHA_E_INVALID: an unknown flag or size. Since 0.1.
+ */
+FSHA_API fsha_result fsha_gc(fsha_services *services, const fsha_gc_options *options,
+			     int (*visit)(void *ctx, const fsha_action *action), void *ctx,
+			     fsha_maintenance_summary *ret_summary, fsha_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif

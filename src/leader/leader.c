@@ -139,3 +139,21 @@ void leader_to_information(const struct leader *leader, fsha_leader_information 
 	memcpy(information.address, leader->address, sizeof(information.address));
 	*ret_information = information;
 }
+
+void leader_clean(struct term *t)
+{
+	const struct cluster *c = t->cluster;
+	const char *newest;
+	struct fsu_list list;
+	struct name name;
+
+	fsu_list_init(&list, c->fs);
+	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) == 0) {
+		newest = name_newest(&list, t->election);
+		for (size_t i = 0; i < list.count; i++)
+			if (fsu_list_name(&list, i) != newest &&
+			    name_is_of(fsu_list_name(&list, i), t->election, &name))
+				(void)term_discard(t, c->leaders_fd, fsu_list_name(&list, i));
+	}
+	fsu_list_done(&list);
+}

@@ -43,6 +43,8 @@ fsha_result leader_read_file(const struct cluster *c, const char *file_name,
 /* Look the newest one up. NOT_FOUND: nobody ever led. */
 fsha_result leader_read(const struct cluster *c, const char *component, struct leader *ret_leader,
 			fsha_error *reterr);
+/* Take the older records of an election that `term` leads away. May hang: for the background. */
+void leader_clean(struct term *term);
 /* As the public header shows it. */
 void leader_to_information(const struct leader *leader, fsha_leader_information *ret_information);
 

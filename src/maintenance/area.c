@@ -1,6 +1,7 @@
 #include "src/maintenance/area.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fsutil/fsu_path.h"
@@ -8,6 +9,7 @@
 #include "src/job_result/file.h"
 
 #define BLOBS_PREFIX "job_"
+#define JOB_PREFIX "job-" /* as fsha_job_election_name makes it */
 
 const struct area areas[] = {
 	{ LAYOUT_JOB_GRAPHS, AREA_FLAT, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, NULL, true },
@@ -69,4 +71,50 @@ void area_directory(const struct area *area, const char *name, char *ret_directo
 		(void)snprintf(ret_directory, AREA_DIRECTORY_SIZE, "%s", area->directory);
 	else
 		(void)snprintf(ret_directory, AREA_DIRECTORY_SIZE, "%s/%s", area->directory, name);
+}
+
+bool area_job_of_election(const char *election, fsha_job_id *ret_job)
+{
+	return strncmp(election, JOB_PREFIX, sizeof(JOB_PREFIX) - 1) == 0 &&
+	       is_job(election + sizeof(JOB_PREFIX) - 1, ret_job);
+}
+
+void area_store_options(const struct area *area, struct store_options *options)
+{
+	options->kind = area->kind;
+	options->format = area->format;
+	options->owned = area->nesting != AREA_FLAT;
+	options->removable = area->nesting == AREA_BY_JOB || area->nesting == AREA_BY_JOB_OF_ONE;
+}
+
+/* Two names that sort next to each other when they are versions of one key. */
+static int compare(const void *a, const void *b, void *text)
+{
+	return strcmp((const char *)text + *(const size_t *)a,
+		      (const char *)text + *(const size_t *)b);
+}
+
+bool area_is_tidy(const struct cluster *c, const char *directory)
+{
+	struct name name, former = { 0 };
+	const char *former_file = NULL;
+	struct fsu_list list;
+	bool tidy = true;
+
+	fsu_list_init(&list, c->fs);
+	if (fsu_list_pass(&list, c->fd, directory, c->local) == 0 && list.count > 0)
+		qsort_r(list.offsets, list.count, sizeof(*list.offsets), compare, list.text);
+	for (size_t i = 0; i < list.count && tidy; i++) {
+		const char *file = fsu_list_name(&list, i);
+
+		if (!name_parse(file, &name))
+			continue;
+		tidy = name.form != NAME_TOMBSTONE &&
+		       (!former_file || name.key_len != former.key_len ||
+			memcmp(file, former_file, name.key_len) != 0);
+		former = name;
+		former_file = file;
+	}
+	fsu_list_done(&list);
+	return tidy;
 }

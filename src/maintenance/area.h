@@ -34,6 +34,12 @@ bool area_names_store(const struct area *area, const char *name, fsha_job_id *re
  * owner does.
  */
 void area_election(const struct area *area, const char *name, char *ret_election);
+/* Is it a job's election, and of which job? */
+bool area_job_of_election(const char *election, fsha_job_id *ret_job);
+/* What the area says of a store in it: all but directory and election. */
+void area_store_options(const struct area *area, struct store_options *options);
+/* Is nothing in the directory useless? One listing; true when it cannot be read. */
+bool area_is_tidy(const struct cluster *c, const char *directory);
 /* "job_graphs", "state/<name>". */
 void area_directory(const struct area *area, const char *name, char *ret_directory);
 

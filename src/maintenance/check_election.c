@@ -7,6 +7,7 @@
 #include "src/election/claim.h"
 #include "src/election/history.h"
 #include "src/maintenance/verify.h"
+#include "src/member/watch.h"
 
 struct election {
 	struct verify *v;
@@ -44,12 +45,26 @@ static void find_epoch(struct election *e)
 	}
 }
 
+static bool is_dead(const struct cluster *c, const struct fsu_uuid *id)
+{
+	struct member_watch watch;
+	bool dead;
+
+	if (c->members_fd < 0)
+		return true;
+	member_watch_init(&watch, c, id);
+	dead = member_verdict_is_dead(member_watch_look(&watch));
+	member_watch_done(&watch);
+	return dead;
+}
+
 static void check_floor(struct election *e, uint64_t floor)
 {
 	char path[FINDING_PATH_SIZE], name[EPOCH_NAME_SIZE];
 
 	/* The next claim takes more than the floor; only who leads below it is out of order. */
-	if (epoch_is_vacant(&e->epoch) || e->epoch.number > floor)
+	if (epoch_is_vacant(&e->epoch) || e->epoch.number > floor ||
+	    is_dead(e->v->cluster, &e->epoch.member))
 		return;
 	epoch_format(&e->epoch, name);
 	path_of(e, name, path);
@@ -200,6 +215,7 @@ void check_election(struct verify *v, const struct unit *unit, struct findings *
 	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", unit->name);
 	/* Before the epoch, which is more than the floor was when it was claimed. */
 	(void)cluster_floor_read(c, &floor, NULL);
+	found->election = unit->name;
 	fsu_list_init(&e.list, c->fs);
 	if (!check_list(v, directory, &e.list, found))
 		goto out;
@@ -220,5 +236,6 @@ void check_election(struct verify *v, const struct unit *unit, struct findings *
 	check_names(&e);
 	(void)fsu_close(c->fs, e.fd); /* a directory */
 out:
+	found->election = NULL;
 	fsu_list_done(&e.list);
 }

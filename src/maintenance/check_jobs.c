@@ -20,12 +20,14 @@ static void check_area(struct verify *v, const struct area *area, const struct j
 			    jobs_has(jobs, &job))
 				continue;
 			area_directory(area, fsu_list_name(&list, i), directory);
+			found->election = area->election;
 			findings_add(found,
 				     area->nesting == AREA_BY_JOB ? FINDING_CHECKPOINTS_ORPHANED :
 								    FINDING_BLOBS_ORPHANED,
 				     directory,
 				     "its job has no graph, no running entry and no dirty result");
 		}
+	found->election = NULL;
 	fsu_list_done(&list);
 }
 
@@ -37,7 +39,7 @@ void check_jobs(struct verify *v, const struct unit *unit, struct findings *foun
 
 	(void)unit;
 	/* What cannot be read is told where it is; who is an orphan is not known then. */
-	result = jobs_read(v->cluster, &jobs, &error);
+	result = jobs_read(v->cluster, v->results, &jobs, &error);
 	if (result == FSHA_OK) {
 		for (size_t i = 0; i < areas_count; i++)
 			if (areas[i].nesting == AREA_BY_JOB ||

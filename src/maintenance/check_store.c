@@ -9,6 +9,7 @@
 #include "src/leader/leader.h"
 #include "src/maintenance/verify.h"
 #include "src/state/owner.h"
+#include "src/state/pack.h"
 
 /* A directory of records while it is checked. */
 struct records {
@@ -52,9 +53,25 @@ static bool is_newest(struct records *r, size_t i, const struct name *name)
 	return false;
 }
 
-static void count(struct records *r, const struct name *name, bool newest)
+/* In leaders/ each election is told of by itself, since each has its own leader to clean there. */
+static void count_of_leader(struct records *r, const char *key, bool newest)
 {
-	if (!newest)
+	char path[FINDING_PATH_SIZE];
+
+	if (newest && r->old > 0) {
+		path_of(r, key, path);
+		findings_add(r->found, FINDING_OLD_VERSIONS, path,
+			     "%zu records that newer ones have replaced wait to be removed",
+			     r->old);
+	}
+	r->old = newest ? 0 : r->old + 1;
+}
+
+static void count(struct records *r, const char *key, const struct name *name, bool newest)
+{
+	if (!r->area)
+		count_of_leader(r, key, newest);
+	else if (!newest)
 		r->old++;
 	else if (name->form == NAME_TOMBSTONE)
 		r->gone++;
@@ -96,11 +113,15 @@ static void check_epochs(struct records *r)
 		key[name.key_len] = '\0';
 		if (!r->epoch_max(r, key, &max) || name.version.epoch <= max)
 			continue;
+		if (!r->area)
+			r->found->election = key;
 		path_of(r, file, path);
 		findings_add(r->found, FINDING_VERSION_AHEAD, path,
 			     "it is of epoch %llu, and its election has never had more than %llu",
 			     (unsigned long long)name.version.epoch, (unsigned long long)max);
 	}
+	if (!r->area)
+		r->found->election = NULL;
 }
 
 static void check_each(struct records *r)
@@ -122,14 +143,17 @@ static void check_each(struct records *r)
 					   .file_name = file,
 					   .name = &name,
 					   .newest = is_newest(r, i, &name) };
+		if (!r->area)
+			r->found->election = key;
 		if (!r->expect(r, key, &q)) {
 			check_unknown(r->found, r->directory, file);
 			continue;
 		}
-		count(r, &name, q.newest);
-		if (q.kind)
-			(void)check_record(r->v, &q, r->found);
+		count(r, key, &name, q.newest);
+		(void)check_record(r->v, &q, r->found);
 	}
+	if (!r->area)
+		r->found->election = NULL;
 }
 
 static void check_directory(struct records *r)
@@ -187,6 +211,12 @@ static bool expect_in_store(struct records *r, const char *key, struct check_rec
 	}
 	q->kind = r->area->kind;
 	q->format = r->area->format;
+	if (strcmp(key, PACK_KEY) == 0) {
+		q->kind = FSU_KIND_PACK;
+		q->members = r->area->kind;
+		q->newest = true; /* a directory has many */
+		return true;
+	}
 	if (key[0] == '@')
 		return true; /* counters and such are records of the store */
 	if (r->area->job_keys)
@@ -216,10 +246,12 @@ void check_store(struct verify *v, const struct unit *unit, struct findings *fou
 
 	area_directory(unit->area, unit->name, directory);
 	area_election(unit->area, unit->name, r.election);
+	found->election = r.election; /* when its owner was read, that */
 	check_directory(&r);
 	if (r.owned && !r.has_owner && r.dir_fd >= 0 && r.list.stamped)
 		findings_add(found, FINDING_OWNER_MISSING, directory,
 			     "it has no sound " OWNER_KEY " record, so nobody may write there");
+	found->election = NULL;
 	fsu_list_done(&r.list);
 }
 
@@ -264,10 +296,12 @@ static void check_behind(struct records *r)
 		    !check_epoch(r->v, key, &epoch, r->found) || name.version.epoch >= epoch.number)
 			continue;
 		path_of(r, file, path);
+		r->found->election = key;
 		findings_add(r->found, FINDING_LEADER_BEHIND, path,
 			     "it is of epoch %llu, and its election is at %llu",
 			     (unsigned long long)name.version.epoch,
 			     (unsigned long long)epoch.number);
+		r->found->election = NULL;
 	}
 }
 
@@ -285,5 +319,6 @@ void check_leaders(struct verify *v, const struct unit *unit, struct findings *f
 	check_directory(&r);
 	if (r.dir_fd >= 0)
 		check_behind(&r);
+	found->election = NULL;
 	fsu_list_done(&r.list);
 }

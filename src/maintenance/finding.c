@@ -142,7 +142,8 @@ static bool reserve(struct findings *found, size_t more)
 void findings_add(struct findings *found, enum finding_code code, const char *path,
 		  const char *format, ...)
 {
-	size_t path_size = strlen(path) + 1, message_size;
+	const char *election = found->election ? found->election : "";
+	size_t path_size = strlen(path) + 1, message_size, election_size = strlen(election) + 1;
 	char message[MESSAGE_SIZE];
 	va_list args;
 	char *text;
@@ -155,14 +156,17 @@ void findings_add(struct findings *found, enum finding_code code, const char *pa
 	(void)vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	message_size = strlen(message) + 1;
-	text = reserve(found, 1) ? fsu_alloc(found->fs, path_size + message_size) : NULL;
+	text = reserve(found, 1) ? fsu_alloc(found->fs, path_size + message_size + election_size) :
+				   NULL;
 	if (!text) {
 		found->out_of_memory = true;
 		return;
 	}
 	memcpy(text, path, path_size);
 	memcpy(text + path_size, message, message_size);
-	found->items[found->count++] = (struct finding){ code, text, text + path_size };
+	memcpy(text + path_size + message_size, election, election_size);
+	found->items[found->count++] =
+		(struct finding){ code, text, text + path_size, text + path_size + message_size };
 }
 
 bool findings_doubtful(const struct findings *found)

@@ -63,14 +63,16 @@ const struct finding_type *finding_type(enum finding_code code);
 
 struct finding {
 	enum finding_code code;
-	const char *path; /* one allocation holds it and the message */
+	const char *path; /* one allocation holds it and what follows */
 	const char *message;
+	const char *election; /* encoded: whose leaders may do something about it; "": nobody's */
 };
 
 struct findings {
 	const struct fsu *fs;
 	struct finding *items;
 	size_t count, size;
+	const char *election;               /* of what is added; NULL: nobody's */
 	uint64_t not_told[FSHA_SEVERITIES]; /* beyond FSHA_FINDINGS_MAX */
 	bool out_of_memory;
 };

@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "src/cluster/layout.h"
+#include "src/job_result/job_result.h"
 #include "src/maintenance/area.h"
 #include "src/result/error.h"
-
-#define DIRTY "_DIRTY"
 
 static struct term *no_term(void *ctx, const char *election)
 {
@@ -29,17 +27,17 @@ static bool keeps(const struct area *area, const char *key, fsha_job_id *ret_job
 	memcpy(text, key, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	key += FSHA_HEX_ID_TEXT - 1;
-	return strcmp(key, area->kind == FSU_KIND_JOB_RESULT ? DIRTY : "") == 0 &&
+	return strcmp(key, area->kind == FSU_KIND_JOB_RESULT ? JOB_RESULT_DIRTY : "") == 0 &&
 	       fsha_job_id_parse(text, ret_job) == FSHA_OK;
 }
 
-static fsha_result read_area(const struct cluster *c, const struct area *area, struct jobs *jobs,
-			     fsha_error *reterr)
+static fsha_result read_area(const struct cluster *c, const struct area *area, const char *results,
+			     struct jobs *jobs, fsha_error *reterr)
 {
-	const struct store_options options = { .directory = area->directory,
-					       .election = area->election,
-					       .kind = area->kind,
-					       .format = area->format };
+	struct store_options options = { .directory = area->directory,
+					 .election = area->election,
+					 .kind = area->kind,
+					 .format = area->format };
 	const struct term_source terms = { no_term, NULL };
 	struct store *store;
 	fsha_result result;
@@ -47,6 +45,10 @@ static fsha_result read_area(const struct cluster *c, const struct area *area, s
 	char **keys;
 	size_t count;
 
+	if (area->kind == FSU_KIND_JOB_RESULT && results) {
+		options.path = results;
+		options.owned = true;
+	}
 	result = store_open(c, &terms, &options, &store, reterr);
 	if (result != FSHA_OK)
 		return result;
@@ -60,14 +62,15 @@ static fsha_result read_area(const struct cluster *c, const struct area *area, s
 	return result;
 }
 
-fsha_result jobs_read(const struct cluster *c, struct jobs *ret_jobs, fsha_error *reterr)
+fsha_result jobs_read(const struct cluster *c, const char *results, struct jobs *ret_jobs,
+		      fsha_error *reterr)
 {
 	struct jobs jobs = { .fs = c->fs };
 	fsha_result result = FSHA_OK;
 
 	for (size_t i = 0; i < areas_count && result == FSHA_OK; i++)
 		if (areas[i].nesting == AREA_FLAT && areas[i].kind != FSU_KIND_WORKER)
-			result = read_area(c, &areas[i], &jobs, reterr);
+			result = read_area(c, &areas[i], results, &jobs, reterr);
 	if (result == FSHA_OK && jobs.out_of_memory)
 		result =
 			error_os(reterr, -ENOMEM, "alloc", "cannot list the jobs of '%s'", c->path);

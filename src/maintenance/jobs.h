@@ -10,7 +10,9 @@ struct jobs {
 	bool out_of_memory; /* while it was read */
 };
 
-fsha_result jobs_read(const struct cluster *c, struct jobs *ret_jobs, fsha_error *reterr);
+/* `results`: where job_results/ lies, when that is not in the cluster directory; or NULL. */
+fsha_result jobs_read(const struct cluster *c, const char *results, struct jobs *ret_jobs,
+		      fsha_error *reterr);
 bool jobs_has(const struct jobs *jobs, const fsha_job_id *id);
 void jobs_done(struct jobs *jobs);
 

@@ -151,10 +151,11 @@ static void sum_up(struct units *u, fsha_verify_summary *summary, struct finding
 	}
 }
 
-fsha_result verify_run(const struct cluster *c, fsha_verify_summary *summary,
-		       struct findings *ret_found, fsha_error *reterr)
+fsha_result verify_run(const struct cluster *c, const char *results, bool names_only,
+		       fsha_verify_summary *summary, struct findings *ret_found, fsha_error *reterr)
 {
-	struct units u = { .verify = { .cluster = c } };
+	struct units u = { .verify = {
+				   .cluster = c, .results = results, .names_only = names_only } };
 
 	add_all(&u);
 	for (size_t i = 0; i < u.count; i++)
@@ -217,7 +218,8 @@ fsha_result verify_with(const struct fsu *fs, const fsha_config *config,
 	if (result != FSHA_OK)
 		return error_copy(reterr, &error);
 	findings_init(&found, fs);
-	result = verify_run(&cluster, &summary, &found, reterr);
+	result = verify_run(&cluster, settings.job_result_path[0] ? settings.job_result_path : NULL,
+			    false, &summary, &found, reterr);
 	if (result == FSHA_OK) {
 		if (ret_summary)
 			*ret_summary = summary;

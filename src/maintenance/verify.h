@@ -23,6 +23,8 @@ struct verify_count {
 
 struct verify {
 	const struct cluster *cluster;
+	const char *results;        /* as for jobs_read */
+	bool names_only;            /* read no records but owners: for gc */
 	struct verify_count *count; /* of the present look */
 };
 
@@ -35,9 +37,10 @@ struct unit {
 	unsigned looks; /* that agree so far */
 };
 
-/* Look at all; `ret_found` is sorted. Initialised by the caller. */
-fsha_result verify_run(const struct cluster *c, fsha_verify_summary *summary,
-		       struct findings *ret_found, fsha_error *reterr);
+/* Look at all; `ret_found`, initialised by the caller, is sorted. */
+fsha_result verify_run(const struct cluster *c, const char *results, bool names_only,
+		       fsha_verify_summary *summary, struct findings *ret_found,
+		       fsha_error *reterr);
 
 /* ---- check_root.c ---- */
 void check_root(struct verify *v, const struct unit *unit, struct findings *found);
@@ -46,6 +49,11 @@ void check_nest(struct verify *v, const struct unit *unit, struct findings *foun
 void check_elections(struct verify *v, const struct unit *unit, struct findings *found);
 void check_members(struct verify *v, const struct unit *unit, struct findings *found);
 void check_quarantine(struct verify *v, const struct unit *unit, struct findings *found);
+
+/* ---- check_pack.c ---- */
+/* A pack and all that is in it; as record_read, of the first that is wrong. */
+fsha_result check_pack(struct verify *v, const struct record_place *place,
+		       const fsha_version *version, uint16_t kind, fsha_error *reterr);
 
 /* ---- check_election.c ---- */
 void check_election(struct verify *v, const struct unit *unit, struct findings *found);
@@ -77,7 +85,8 @@ struct check_record {
 	const char *file_name;
 	const struct name *name;
 	uint16_t kind;
-	const struct store_format *format;                     /* NULL: an envelope */
+	uint16_t members;                  /* of a pack: the kind of what is in it */
+	const struct store_format *format; /* NULL: an envelope */
 	int (*decode)(const struct record *record, void *ctx); /* NULL: any payload */
 	void *ctx;
 	bool newest; /* the highest version of its key */

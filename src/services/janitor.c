@@ -45,25 +45,6 @@ static void clean_stores(struct fsha_services *s)
 	}
 }
 
-/* Older leader records of an election that we lead. */
-static void clean_leader_records(struct term *t)
-{
-	const struct cluster *c = t->cluster;
-	const char *newest;
-	struct fsu_list list;
-	struct name name;
-
-	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) == 0) {
-		newest = name_newest(&list, t->election);
-		for (size_t i = 0; i < list.count; i++)
-			if (fsu_list_name(&list, i) != newest &&
-			    name_is_of(fsu_list_name(&list, i), t->election, &name))
-				(void)term_discard(t, c->leaders_fd, fsu_list_name(&list, i));
-	}
-	fsu_list_done(&list);
-}
-
 static void clean_election(struct fsha_election *e, struct term *t, bool history_due,
 			   const char *former_end, int64_t published_ns)
 {
@@ -77,7 +58,7 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 	}
 	/* Old records stay for a while, so that quick listings never miss an election. */
 	if (fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
-		clean_leader_records(t);
+		leader_clean(t);
 	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
 }
 
@@ -134,41 +115,6 @@ static bool clean_elections(struct fsha_services *s)
 	return count > 0;
 }
 
-/*
- * Directories of members whose lock is free where that can be believed. Theirs is the only content,
- * so any leader may.
- */
-static void clean_members(struct fsha_services *s)
-{
-	const struct cluster *c = &s->cluster;
-	struct member_watch watch;
-	struct fsu_uuid id;
-	struct fsu_list list;
-	bool own;
-
-	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->members_fd, "", c->local) < 0)
-		goto out;
-	for (size_t i = 0; i < list.count; i++) {
-		const char *name = fsu_list_name(&list, i);
-
-		if (fsu_uuid_parse(name, strlen(name), &id) < 0)
-			continue;
-		services_lock(s);
-		own = s->member && fsu_uuid_equal(&s->member->id, &id);
-		services_unlock(s);
-		if (own)
-			continue;
-		member_watch_init(&watch, c, &id);
-		/* MEMBER_GONE: half taken apart by another. */
-		if (member_watch_look(&watch) == MEMBER_DEAD_LOCK && !member_watch_may_live(&watch))
-			member_remove(c, &id);
-		member_watch_done(&watch);
-	}
-out:
-	fsu_list_done(&list);
-}
-
 void janitor_run(struct worker *w)
 {
 	struct fsha_services *s = w->services;
@@ -189,7 +135,7 @@ void janitor_run(struct worker *w)
 			standalone_clean(s);
 		leads = !s->standalone && clean_elections(s);
 		if (leads && now_ns >= members_ns) {
-			clean_members(s);
+			upkeep_remains(s);
 			members_ns = now_ns + lease;
 		}
 		(void)worker_wait(w, -1, now_ns + lease / 5);

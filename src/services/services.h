@@ -25,6 +25,7 @@ struct fsha_retriever;
 struct kept_store;
 struct poller;
 struct standalone;
+struct still;
 struct watcher;
 
 /*
@@ -104,6 +105,7 @@ struct fsha_services {
 	struct fsha_retriever *retrievers;
 	struct open_store *stores;
 	struct kept_store *kept; /* the janitor's own */
+	struct still *still;     /* too: of members and leftovers, and of orphans; NULL: not yet */
 	struct attached_term *attached;
 	struct task *tasks, **tasks_end;
 	pthread_t executor_thread;

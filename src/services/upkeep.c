@@ -1,12 +1,10 @@
 #include "src/services/upkeep.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "fsha/election.h"
-#include "src/cluster/layout.h"
-#include "src/job_result/file.h"
-#include "src/result/error.h"
+#include "src/maintenance/area.h"
+#include "src/maintenance/orphans.h"
+#include "src/maintenance/remains.h"
 
 /* A store that the janitor keeps open, so that it knows since when a version is an old one. */
 struct kept_store {
@@ -27,20 +25,26 @@ static struct kept_store *find(struct fsha_services *s, const char *directory, c
 	return k;
 }
 
-static struct kept_store *keep(struct fsha_services *s, const struct store_options *options)
+static struct kept_store *keep(struct fsha_services *s, const char *directory, const char *election,
+			       const struct area *area)
 {
 	const struct term_source terms = { services_term, s };
-	struct kept_store *k =
-		fsu_alloc(services_fs(s), sizeof(*k) + strlen(options->directory) + 1);
+	struct store_options options = { .directory = directory, .election = election };
+	struct kept_store *k = fsu_alloc(services_fs(s), sizeof(*k) + strlen(directory) + 1);
 
 	if (!k)
 		return NULL;
-	if (store_open(&s->cluster, &terms, options, &k->store, NULL) != FSHA_OK) {
+	area_store_options(area, &options);
+	if (area->kind == FSU_KIND_JOB_RESULT && s->job_result_path) {
+		options.path = s->job_result_path;
+		options.owned = true;
+	}
+	if (store_open(&s->cluster, &terms, &options, &k->store, NULL) != FSHA_OK) {
 		fsu_release(services_fs(s), k);
 		return NULL;
 	}
-	k->foreign = options->owned && store_check_owner(k->store, NULL) == FSHA_E_CONFIG;
-	strcpy(k->directory, options->directory);
+	k->foreign = options.owned && store_check_owner(k->store, NULL) == FSHA_E_CONFIG;
+	strcpy(k->directory, directory);
 	k->next = s->kept;
 	s->kept = k;
 	return k;
@@ -61,15 +65,16 @@ static bool is_open(struct fsha_services *s, const char *directory, const struct
 	return open;
 }
 
-static void clean(struct fsha_services *s, struct term *t, const struct store_options *options)
+static void clean(struct fsha_services *s, struct term *t, const char *directory,
+		  const struct area *area)
 {
 	struct kept_store *k;
 
-	if (!term_is_live(t) || is_open(s, options->directory, t))
+	if (!term_is_live(t) || is_open(s, directory, t))
 		return;
-	k = find(s, options->directory, t->election);
+	k = find(s, directory, t->election);
 	if (!k)
-		k = keep(s, options);
+		k = keep(s, directory, t->election, area);
 	if (!k)
 		return;
 	k->used_ns = fsu_now_ns(services_fs(s));
@@ -80,119 +85,143 @@ static void clean(struct fsha_services *s, struct term *t, const struct store_op
 	store_compact(k->store);
 }
 
-/* Where stores lie. */
-static const struct place {
-	const char *directory;
-	const char *election; /* NULL: any, by their owner */
-	uint16_t kind;
-	bool nested; /* one in each directory below it, which have owners */
-	bool removable;
-	const struct store_format *format;
-} places[] = {
-	{ LAYOUT_JOB_GRAPHS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_GRAPH, false, false, NULL },
-	{ LAYOUT_JOB_RESULTS, FSHA_ELECTION_DISPATCHER, FSU_KIND_JOB_RESULT, false, false,
-	  &job_result_format },
-	{ LAYOUT_RUNNING_JOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_RUNNING_JOB, false, false, NULL },
-	{ LAYOUT_BLOBS, FSHA_ELECTION_DISPATCHER, FSU_KIND_BLOB, true, true, NULL },
-	{ LAYOUT_STATE, NULL, FSU_KIND_STATE, true, false, NULL },
-};
-
-/*
- * Close what was not used since then: its directory was removed, or a user of this process has it
- * open now.
- */
-static void drop_unused(struct fsha_services *s, const char *directory, int64_t since_ns)
+/* Close the store at *at, and let it point to the next. */
+static void drop(struct fsha_services *s, struct kept_store **at)
 {
-	size_t len = strlen(directory);
+	struct kept_store *k = *at;
 
-	for (struct kept_store **at = &s->kept; *at;) {
-		struct kept_store *k = *at;
-
-		if (k->used_ns >= since_ns || strncmp(k->directory, directory, len) != 0 ||
-		    k->directory[len] != '/') {
-			at = &k->next;
-			continue;
-		}
-		*at = k->next;
-		store_close(k->store);
-		fsu_release(services_fs(s), k);
-	}
+	*at = k->next;
+	store_close(k->store);
+	fsu_release(services_fs(s), k);
 }
 
-static void clean_place(struct fsha_services *s, struct term *t, const struct place *p)
+/* Close what was not used since then: its directory was removed. */
+static void drop_unused(struct fsha_services *s, const struct area *area, int64_t since_ns)
+{
+	size_t len = strlen(area->directory);
+
+	for (struct kept_store **at = &s->kept; *at;)
+		if ((*at)->used_ns < since_ns &&
+		    strncmp((*at)->directory, area->directory, len) == 0 &&
+		    (*at)->directory[len] == '/')
+			drop(s, at);
+		else
+			at = &(*at)->next;
+}
+
+/*
+ * There may be a directory for each of many jobs: only those in which something is useless are kept
+ * open.
+ */
+static void clean_job(struct fsha_services *s, struct term *t, const char *directory,
+		      const struct area *area)
+{
+	struct kept_store **at = &s->kept;
+
+	if (!area_is_tidy(&s->cluster, directory)) {
+		clean(s, t, directory, area);
+		return;
+	}
+	while (*at && strcmp((*at)->directory, directory) != 0)
+		at = &(*at)->next;
+	if (*at)
+		drop(s, at);
+}
+
+static void clean_nested(struct fsha_services *s, struct term *t, const struct area *area)
 {
 	const struct cluster *c = &s->cluster;
-	char directory[STORE_PATH_SIZE];
-	struct store_options options = {
-		.directory = directory,
-		.election = t->election,
-		.kind = p->kind,
-		.owned = p->nested,
-		.removable = p->removable,
-		.format = p->format,
-	};
+	char directory[AREA_DIRECTORY_SIZE];
 	int64_t begun_ns = fsu_now_ns(c->fs);
 	struct fsu_list list;
 
-	if (!p->nested) {
-		options.directory = p->directory;
-		if (p->kind == FSU_KIND_JOB_RESULT && s->job_result_path) {
-			options.path = s->job_result_path;
-			options.owned = true;
-		}
-		clean(s, t, &options);
-		return;
-	}
 	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->fd, p->directory, c->local) == 0) {
-		for (size_t i = 0; i < list.count; i++) {
-			(void)snprintf(directory, sizeof(directory), "%s/%s", p->directory,
-				       fsu_list_name(&list, i));
-			clean(s, t, &options);
+	if (fsu_list_pass(&list, c->fd, area->directory, c->local) == 0) {
+		for (size_t i = 0; i < list.count && term_is_live(t); i++) {
+			if (!area_names_store(area, fsu_list_name(&list, i), NULL))
+				continue;
+			area_directory(area, fsu_list_name(&list, i), directory);
+			if (area->nesting == AREA_BY_NAMESPACE)
+				clean(s, t, directory, area);
+			else
+				clean_job(s, t, directory, area);
 		}
-		if (p->removable)
-			drop_unused(s, p->directory, begun_ns);
+		if (area->nesting != AREA_BY_NAMESPACE)
+			drop_unused(s, area, begun_ns);
 	}
 	fsu_list_done(&list);
 }
 
 /*
- * A job's election has one directory, and a process may lead many jobs: so no other is looked at,
- * and those of jobs that it leads no more are closed after a while.
+ * The one store that the leaders of a job's election write. A process may lead many jobs: stores of
+ * those that it leads no more are closed after a while.
  */
-static void clean_checkpoints(struct fsha_services *s, struct term *t)
+static void clean_own(struct fsha_services *s, struct term *t, const struct area *area)
 {
 	const int64_t unused_ns = 2 * cluster_lease_ns(&s->cluster);
-	char directory[sizeof(LAYOUT_CHECKPOINTS) + FSHA_HEX_ID_TEXT];
-	char election[FSHA_ELECTION_JOB_TEXT];
-	const struct store_options options = {
-		.directory = directory,
-		.election = t->election,
-		.kind = FSU_KIND_CHECKPOINT,
-		.owned = true,
-		.removable = true,
-	};
+	char directory[AREA_DIRECTORY_SIZE], name[FSHA_HEX_ID_TEXT];
 	fsha_job_id job;
 
-	drop_unused(s, LAYOUT_CHECKPOINTS, fsu_now_ns(services_fs(s)) - unused_ns);
-	if (strlen(t->election) != FSHA_ELECTION_JOB_TEXT - 1 ||
-	    fsha_job_id_parse(t->election + 4, &job) != FSHA_OK ||
-	    strcmp(fsha_job_election_name(&job, election), t->election) != 0)
+	drop_unused(s, area, fsu_now_ns(services_fs(s)) - unused_ns);
+	if (!area_job_of_election(t->election, &job))
 		return;
-	(void)snprintf(directory, sizeof(directory), LAYOUT_CHECKPOINTS "/%s", t->election + 4);
-	clean(s, t, &options);
+	area_directory(area, fsha_job_id_format(&job, name), directory);
+	clean(s, t, directory, area);
 }
 
 void upkeep_stores(struct fsha_services *s, struct term *t)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (!places[i].election || strcmp(t->election, places[i].election) == 0)
-			clean_place(s, t, &places[i]);
-	clean_checkpoints(s, t);
+	for (size_t i = 0; i < areas_count; i++) {
+		const struct area *area = &areas[i];
+
+		if (area->nesting == AREA_BY_JOB) {
+			clean_own(s, t, area);
+		} else if (area->nesting == AREA_BY_NAMESPACE) {
+			clean_nested(s, t, area);
+		} else if (strcmp(area->election, t->election) == 0) {
+			if (area->nesting == AREA_FLAT)
+				clean(s, t, area->directory, area);
+			else
+				clean_nested(s, t, area);
+		}
+	}
+}
+
+void upkeep_remains(struct fsha_services *s)
+{
+	struct remains_policy policy = { .own = NULL };
+	struct fsu_uuid own;
+	struct term *t;
+
+	if (!s->still) {
+		s->still = fsu_alloc(services_fs(s), 2 * sizeof(*s->still));
+		if (!s->still)
+			return; /* another time */
+		still_init(&s->still[0], &s->cluster);
+		still_init(&s->still[1], &s->cluster);
+	}
+	services_lock(s);
+	if (s->member) {
+		own = s->member->id;
+		policy.own = &own;
+	}
+	services_unlock(s);
+	(void)remains_look(&s->still[0], &policy);
+
+	t = services_term(s, FSHA_ELECTION_DISPATCHER);
+	if (t && term_is_live(t))
+		(void)orphans_look(s, t, &s->still[1], NULL, NULL);
+	term_unref(t);
 }
 
 void upkeep_destroy(struct fsha_services *s)
 {
+	if (s->still) {
+		still_done(&s->still[0]);
+		still_done(&s->still[1]);
+		fsu_release(services_fs(s), s->still);
+		s->still = NULL;
+	}
 	while (s->kept) {
 		struct kept_store *k = s->kept;
 

@@ -10,6 +10,8 @@
 
 /* In the janitor's thread. */
 void upkeep_stores(struct fsha_services *s, struct term *term);
+/* Members that died, half-built directories, blobs of jobs that are gone; once a lease. */
+void upkeep_remains(struct fsha_services *s);
 void upkeep_destroy(struct fsha_services *s);
 
 #endif

@@ -1,0 +1,326 @@
+/*
+ * gc: what a plan of verify's findings says is useless is taken away: first what no election
+ * fences, then, for each election, what its leader would take away.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fsutil/fsu_file.h"
+#include "src/cluster/layout.h"
+#include "src/election/tenure.h"
+#include "src/leader/leader.h"
+#include "src/maintenance/action.h"
+#include "src/maintenance/area.h"
+#include "src/maintenance/orphans.h"
+#include "src/maintenance/remains.h"
+#include "src/maintenance/retire.h"
+#include "src/maintenance/verify.h"
+#include "src/result/error.h"
+#include "src/state/index.h"
+
+#define FLAGS_KNOWN (FSHA_GC_DRY_RUN | FSHA_GC_WATCH | FSHA_GC_RETIRE)
+#define TRASH_BATCH 256
+#define TRASH_ROUNDS 4096
+
+/* ---- what no election fences ---- */
+
+static enum finding_code code_of(enum remains_kind kind)
+{
+	return kind == REMAINS_MEMBER ? FINDING_MEMBER_DEAD : FINDING_LEFTOVER;
+}
+
+static bool take_remains(void *ctx, enum remains_kind kind, const char *directory)
+{
+	struct actions *a = ctx;
+
+	if (a->dry_run) {
+		actions_tell(a, FSHA_ACTION_PLANNED, code_of(kind), directory,
+			     "it would be removed");
+		return false;
+	}
+	actions_tell(a, FSHA_ACTION_DONE, code_of(kind), directory, "removed");
+	return true;
+}
+
+static void leave_remains(void *ctx, enum remains_kind kind, const char *directory)
+{
+	struct actions *a = ctx;
+
+	actions_tell(a, FSHA_ACTION_LEFT, code_of(kind), directory,
+		     "it may be in use: it has not been seen to stand still for %d leases",
+		     STILL_LEASES);
+}
+
+static void take_all_remains(struct actions *a, bool watch)
+{
+	const struct cluster *c = &a->services->cluster;
+	struct remains_policy policy = { .ctx = a, .take = take_remains };
+	struct fsu_uuid own;
+	struct still still;
+	int64_t until_ns;
+
+	services_lock(a->services);
+	if (a->services->member) {
+		own = a->services->member->id;
+		policy.own = &own;
+	}
+	services_unlock(a->services);
+	still_init(&still, c);
+	if (watch && !a->dry_run) {
+		until_ns = fsu_now_ns(c->fs) + (STILL_LEASES + 1) * cluster_lease_ns(c);
+		while (fsu_now_ns(c->fs) < until_ns) {
+			(void)remains_look(&still, &policy);
+			fsu_sleep(c->fs, cluster_lease_ns(c) / 2);
+		}
+	}
+	policy.wait = leave_remains;
+	(void)remains_look(&still, &policy);
+	still_done(&still);
+}
+
+static void empty_trash(struct actions *a, const struct finding *f)
+{
+	const struct cluster *c = &a->services->cluster;
+	char election[AREA_DIRECTORY_SIZE];
+	int fd, r = 1, rounds = 0;
+
+	if (a->dry_run) {
+		actions_tell(a, FSHA_ACTION_PLANNED, f->code, f->path, "it would be emptied");
+		return;
+	}
+	(void)snprintf(election, sizeof(election), LAYOUT_ELECTIONS "/%s", f->election);
+	fd = fsu_dir_open(c->fs, c->fd, election);
+	if (fd >= 0) {
+		/* Others may fill it as fast as it is emptied. */
+		while (r > 0 && rounds++ < TRASH_ROUNDS)
+			r = tenure_empty_trash(c, fd, TRASH_BATCH);
+		(void)fsu_close(c->fs, fd); /* a directory */
+	}
+	if (r == 0)
+		actions_tell(a, FSHA_ACTION_DONE, f->code, f->path, "emptied");
+	else
+		actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "something is left in it");
+}
+
+/* ---- what an election's leader takes away ---- */
+
+static bool is_leaders_work(enum finding_code code)
+{
+	switch (code) {
+	case FINDING_OLD_VERSIONS:
+	case FINDING_TOMBSTONES:
+	case FINDING_TENURE_LEFTOVER:
+	case FINDING_TENURE_BUSY:
+	case FINDING_BLOBS_ORPHANED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Each term leaves two records of its own in leaders/, so these alone are no reason to begin one;
+ * in one that is begun anyway they go too.
+ */
+static bool is_reason(const struct finding *f)
+{
+	return is_leaders_work(f->code) && f->election[0] &&
+	       strncmp(f->path, LAYOUT_LEADERS "/", sizeof(LAYOUT_LEADERS)) != 0;
+}
+
+/* The store that a finding speaks of. False: none. */
+static bool find_store(const char *path, const char *election, struct store_options *ret_options)
+{
+	for (size_t i = 0; i < areas_count; i++) {
+		size_t len = strlen(areas[i].directory);
+		bool flat = areas[i].nesting == AREA_FLAT;
+
+		if (strncmp(path, areas[i].directory, len) != 0 || path[len] != (flat ? '\0' : '/'))
+			continue;
+		*ret_options = (struct store_options){ .directory = path, .election = election };
+		area_store_options(&areas[i], ret_options);
+		return true;
+	}
+	return false;
+}
+
+struct duty {
+	const struct finding *finding;
+	struct store *store; /* NULL: none to be cleaned */
+};
+
+static void open_stores(struct actions *a, struct duty *duties, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct finding *f = duties[i].finding;
+		fsha_error error = FSHA_ERROR_INIT;
+		struct store_options options;
+
+		if ((f->code != FINDING_OLD_VERSIONS && f->code != FINDING_TOMBSTONES) ||
+		    !find_store(f->path, f->election, &options))
+			continue;
+		if (services_store_open(a->services, &options, &duties[i].store, &error) != FSHA_OK)
+			duties[i].store = NULL;
+		else
+			store_clean(duties[i].store); /* from now on it knows what is old */
+	}
+}
+
+static bool take_orphan(void *ctx, const char *directory)
+{
+	actions_tell(ctx, FSHA_ACTION_DONE, FINDING_BLOBS_ORPHANED, directory, "removed");
+	return true;
+}
+
+static void do_duties(struct actions *a, struct term *t, struct duty *duties, size_t count)
+{
+	const struct fsu *fs = services_fs(a->services);
+	bool orphans = false;
+
+	open_stores(a, duties, count);
+	/* Readers in the midst of a listing still need them. */
+	fsu_sleep(fs, INDEX_RETAIN_NS + 10 * FSU_NS_PER_MS);
+	for (size_t i = 0; i < count; i++) {
+		const struct finding *f = duties[i].finding;
+
+		if (duties[i].store) {
+			store_clean(duties[i].store); /* what is old */
+			store_clean(duties[i].store); /* then the tombstones */
+			services_store_close(a->services, duties[i].store);
+		}
+		orphans |= f->code == FINDING_BLOBS_ORPHANED;
+		if (f->code != FINDING_BLOBS_ORPHANED)
+			actions_tell(a, term_is_live(t) ? FSHA_ACTION_DONE : FSHA_ACTION_LEFT,
+				     f->code, f->path,
+				     term_is_live(t) ? "cleaned" : "the term ended meanwhile");
+	}
+	if (orphans)
+		(void)orphans_look(a->services, t, NULL, take_orphan, a);
+	leader_clean(t);
+	for (int i = 0; i < TRASH_ROUNDS; i++)
+		if (tenure_empty_trash(t->cluster, t->election_fd, TRASH_BATCH) <= 0)
+			break;
+}
+
+static void tell_all(struct actions *a, const struct duty *duties, size_t count,
+		     fsha_action_outcome outcome, const char *message)
+{
+	for (size_t i = 0; i < count; i++)
+		actions_tell(a, outcome, duties[i].finding->code, duties[i].finding->path, "%s",
+			     message);
+}
+
+/* All of one election. */
+static void tend_election(struct actions *a, struct duty *duties, size_t count)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+	struct tenancy tenancy;
+	fsha_result result;
+
+	if (a->dry_run) {
+		tell_all(a, duties, count, FSHA_ACTION_PLANNED, "it would be cleaned");
+		return;
+	}
+	result = tenancy_take(a->services, duties[0].finding->election, &tenancy, &error);
+	if (result == FSHA_E_NOT_LEADER) {
+		tell_all(a, duties, count, FSHA_ACTION_LEFT, error.message);
+		return;
+	}
+	if (result != FSHA_OK) {
+		for (size_t i = 0; i < count; i++)
+			actions_fail(a, duties[i].finding->code, duties[i].finding->path, &error);
+		return;
+	}
+	do_duties(a, tenancy.term, duties, count);
+	tenancy_end(&tenancy);
+}
+
+static int compare_duties(const void *x, const void *y)
+{
+	const struct duty *a = x, *b = y;
+	int order = strcmp(a->finding->election, b->finding->election);
+
+	return order ? order : strcmp(a->finding->path, b->finding->path);
+}
+
+static void tend_elections(struct actions *a, const struct findings *found)
+{
+	const struct fsu *fs = services_fs(a->services);
+	struct duty *duties = fsu_alloc(fs, (found->count + 1) * sizeof(*duties));
+	fsha_error error = FSHA_ERROR_INIT;
+	size_t n = 0, end;
+
+	if (!duties) {
+		(void)error_os(&error, -ENOMEM, "alloc", "cannot clean the elections");
+		actions_fail(a, FINDING_OLD_VERSIONS, LAYOUT_ELECTIONS, &error);
+		return;
+	}
+	for (size_t i = 0; i < found->count; i++)
+		if (is_reason(&found->items[i]))
+			duties[n++].finding = &found->items[i];
+	qsort(duties, n, sizeof(*duties), compare_duties);
+	for (size_t i = 0; i < n; i = end) {
+		for (end = i + 1; end < n; end++)
+			if (strcmp(duties[end].finding->election, duties[i].finding->election) != 0)
+				break;
+		tend_election(a, duties + i, end - i);
+	}
+	fsu_release(fs, duties);
+}
+
+/* ---- the call ---- */
+
+static fsha_result check_arguments(const struct fsha_services *s, const fsha_gc_options *options,
+				   const fsha_maintenance_summary *summary, fsha_error *reterr)
+{
+	if (!s)
+		return error_set(reterr, FSHA_E_INVALID, 0, "gc", "an argument is NULL");
+	if (options && (options->struct_size != sizeof(*options) ||
+			(options->flags & ~FLAGS_KNOWN) || options->reserved0))
+		return error_set(reterr, FSHA_E_INVALID, 0, "gc",
+				 "the options have an unknown size or flag: start from "
+				 "FSHA_GC_OPTIONS_INIT");
+	if (summary && summary->struct_size != sizeof(*summary))
+		return error_set(reterr, FSHA_E_INVALID, 0, "gc",
+				 "the summary has an unknown size: start from "
+				 "FSHA_MAINTENANCE_SUMMARY_INIT");
+	return FSHA_OK;
+}
+
+fsha_result fsha_gc(fsha_services *s, const fsha_gc_options *options,
+		    int (*visit)(void *ctx, const fsha_action *action), void *ctx,
+		    fsha_maintenance_summary *ret_summary, fsha_error *reterr)
+{
+	fsha_verify_summary ignored = FSHA_VERIFY_SUMMARY_INIT;
+	struct actions a = { .services = s, .visit = visit, .ctx = ctx };
+	uint32_t flags = options ? options->flags : 0;
+	struct findings found;
+	fsha_result result;
+
+	result = check_arguments(s, options, ret_summary, reterr);
+	if (result != FSHA_OK)
+		return result;
+	a.summary = (fsha_maintenance_summary)FSHA_MAINTENANCE_SUMMARY_INIT;
+	a.error = (fsha_error)FSHA_ERROR_INIT;
+	a.dry_run = flags & FSHA_GC_DRY_RUN;
+	findings_init(&found, services_fs(s));
+	result = verify_run(&s->cluster, s->job_result_path, true, &ignored, &found, reterr);
+	if (result == FSHA_OK) {
+		take_all_remains(&a, flags & FSHA_GC_WATCH);
+		for (size_t i = 0; i < found.count; i++) {
+			if (found.items[i].code == FINDING_TRASH)
+				empty_trash(&a, &found.items[i]);
+			if (found.items[i].code == FINDING_ELECTION_RETIRED)
+				retire_finish(&a, &found.items[i]);
+		}
+		/* Before this process becomes a member itself. */
+		if (flags & FSHA_GC_RETIRE)
+			retire_elections(&a);
+		tend_elections(&a, &found);
+		result = actions_end(&a, ret_summary, reterr);
+	}
+	findings_done(&found);
+	return result;
+}

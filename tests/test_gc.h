@@ -1,0 +1,111 @@
+/* What the tests of gc begin with: a town whose leaders were killed, and a process that collects.
+ */
+#ifndef TESTS_TEST_GC_H
+#define TESTS_TEST_GC_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fsha/maintenance.h"
+#include "src/cluster/layout.h"
+#include "src/maintenance/orphans.h"
+#include "src/maintenance/remains.h"
+#include "src/maintenance/retire.h"
+#include "src/maintenance/verify.h"
+#include "src/services/upkeep.h"
+#include "tests/lib/holder.h"
+#include "tests/lib/oom.h"
+#include "tests/lib/town.h"
+
+#define GC 1                         /* the client that collects */
+#define SLOW 2                       /* another process, alive */
+#define CACHE_NS (30 * FSU_NS_PER_S) /* a filesystem of many hosts, ... */
+#define UNKNOWN_TYPE 0x65735546      /* ... whose locks nobody believes */
+#define STRANGER "feedfeedfeedfeedfeedfeedfeedfeed"
+#define BLOBS LAYOUT_BLOBS "/job_" STRANGER
+
+struct place {
+	struct crashfs *disk;
+	struct town town;
+	struct holder holder;
+	char told[2000];
+};
+
+static inline int tell(void *ctx, const fsha_action *a)
+{
+	struct place *p = ctx;
+	size_t used = strlen(p->told);
+
+	(void)snprintf(p->told + used, sizeof(p->told) - used, "%s %s %s\n",
+		       fsha_action_outcome_name(a->outcome), a->code, a->path);
+	return 0;
+}
+
+static inline fsha_result gc(struct place *p, uint32_t flags)
+{
+	fsha_gc_options options = { sizeof(options), flags, 0 };
+
+	p->told[0] = '\0';
+	return fsha_gc(p->holder.services, &options, tell, p, NULL, &p->holder.error);
+}
+
+static inline void expect_gc(struct place *p, uint32_t flags)
+{
+	if (gc(p, flags) != FSHA_OK)
+		fail_msg("%s\n%s", p->holder.error.message, crashfs_log(p->disk));
+}
+
+static inline void live_long(struct place *p)
+{
+	lease_begin(&p->holder.services->member->lease, fsu_now_ns(p->holder.fs),
+		    3600 * FSU_NS_PER_S);
+}
+
+/* A town whose leaders were killed, and a process that leads the dispatcher now. */
+static inline void open_with(struct place *p, int64_t cache_ns, void (*before)(struct town *t))
+{
+	memset(p, 0, sizeof(*p));
+	p->disk = crashfs_create(&(struct crashfs_options){
+		.seed = 1, .cache_ns = cache_ns, .statfs_type = cache_ns ? UNKNOWN_TYPE : 0 });
+	town_start(&p->town, p->disk);
+	if (before)
+		before(&p->town);
+	town_kill(&p->town);
+	holder_start(&p->holder, p->disk, GC, ACTOR_ELECTION);
+	live_long(p);
+}
+
+static inline void close_place(struct place *p)
+{
+	crashfs_hook_set(p->disk, NULL, NULL);
+	holder_stop(&p->holder);
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
+		assert_int_equal(crashfs_open_fds(p->disk, i), 0);
+	assert_int_equal(crashfs_bytes_allocated(p->disk), 0);
+	crashfs_destroy(p->disk);
+}
+
+static inline unsigned count(struct place *p, const char *directory, const char *prefix)
+{
+	const char *names = crashfs_ls(p->disk, town_path(&p->town, "%s", directory));
+	unsigned n = 0;
+
+	for (const char *at = names; at && *at;
+	     at += strcspn(at, "\n") + (strchr(at, '\n') != NULL))
+		n += strncmp(at, prefix, strlen(prefix)) == 0;
+	return n;
+}
+
+static inline void assert_told(struct place *p, const char *text)
+{
+	if (!strstr(p->told, text))
+		fail_msg("'%s' was not told, but:\n%s", text, p->told);
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* Elections of jobs that are long gone are retired, and no epoch of theirs comes back. */
+#include "tests/test_gc.h"
+
+/* ---- retiring elections ---- */
+
+static void end_the_job(struct town *t)
+{
+	char path[700];
+
+	assert_int_equal(actor_remove(&t->a, TOWN_JOB), FSHA_OK);
+	town_find(t, LAYOUT_RUNNING_JOBS, TOWN_JOB, true, path);
+	crashfs_rm(t->disk, town_path(t, "%s", path));
+	crashfs_rm(t->disk, town_path(t, LAYOUT_CHECKPOINTS "/" TOWN_JOB));
+	town_resign(t);
+}
+
+static void open_deserted(struct place *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+	town_start(&p->town, p->disk);
+	end_the_job(&p->town);
+	town_kill(&p->town);
+	holder_start_reader(&p->holder, p->disk, GC);
+}
+
+static uint64_t floor_of(struct place *p)
+{
+	uint64_t floor = 0;
+
+	assert_int_equal(cluster_floor_read(&p->holder.services->cluster, &floor, NULL), FSHA_OK);
+	return floor;
+}
+
+static fsha_result gc_of_remains(struct place *p, uint32_t flags)
+{
+	/* Without the old versions, which would begin a term, and so start threads. */
+	crashfs_rm(p->disk, town_path(&p->town, LAYOUT_JOB_GRAPHS));
+	assert_int_equal(
+		fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, LAYOUT_JOB_GRAPHS), 0700),
+		0);
+	return gc(p, flags);
+}
+
+static void an_election_of_a_job_that_is_gone_is_retired_behind_the_floor(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	assert_int_equal(floor_of(&p), 0);
+	assert_int_equal(gc_of_remains(&p, FSHA_GC_RETIRE), FSHA_OK);
+	assert_told(&p, "done election-retired elections/" TOWN_JOB_ELECTION);
+	assert_int_equal(count(&p, LAYOUT_ELECTIONS, ""), 1);
+	assert_int_equal(count(&p, LAYOUT_LEADERS, TOWN_JOB_ELECTION), 0);
+	assert_int_equal(floor_of(&p), 1);
+	holder_stop(&p.holder);
+	/* It comes back with a higher epoch. */
+	holder_start(&p.holder, p.disk, GC, TOWN_JOB_ELECTION);
+	assert_int_equal(p.holder.term->epoch.number, 2);
+	close_place(&p);
+}
+
+static void no_election_is_retired_while_anybody_is_a_member(void **state)
+{
+	struct member *m;
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	assert_int_equal(member_join(&p.holder.services->cluster, false, &m, NULL), FSHA_OK);
+	assert_int_equal(gc_of_remains(&p, FSHA_GC_RETIRE), FSHA_OK);
+	assert_told(&p, "left election-retired elections\n");
+	assert_int_equal(count(&p, LAYOUT_ELECTIONS, TOWN_JOB_ELECTION), 1);
+	member_destroy(m);
+	close_place(&p);
+}
+
+static void stop_retiring(void *ctx, struct crashfs *disk)
+{
+	(void)disk;
+	holder_stop(&((struct place *)ctx)->holder);
+}
+
+static void start_retiring(void *ctx, struct crashfs *disk)
+{
+	struct place *p = ctx;
+
+	memset(p, 0, sizeof(*p));
+	p->disk = disk;
+	town_start(&p->town, disk);
+	end_the_job(&p->town);
+	town_kill(&p->town);
+	crashfs_rm(disk, town_path(&p->town, LAYOUT_JOB_GRAPHS));
+	assert_int_equal(
+		fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, LAYOUT_JOB_GRAPHS), 0700),
+		0);
+	holder_start_reader(&p->holder, disk, GC);
+}
+
+/* gc without what would begin a term, and so start threads. */
+static fsha_result retire(struct place *p, bool patient)
+{
+	fsha_verify_summary ignored = FSHA_VERIFY_SUMMARY_INIT;
+	const struct remains_policy policy = { .own = NULL };
+	struct actions a = { .services = p->holder.services };
+	struct findings found;
+	struct still still;
+	fsha_result result;
+
+	still_init(&still, &p->holder.services->cluster);
+	(void)remains_look(&still, &policy); /* the dead member */
+	if (patient) {                       /* or what is left of it */
+		crashfs_advance(p->disk, (STILL_LEASES + 1) * HOLDER_LEASE_MS * FSU_NS_PER_MS);
+		(void)remains_look(&still, &policy);
+	}
+	still_done(&still);
+
+	findings_init(&found, p->holder.fs);
+	a.error = (fsha_error)FSHA_ERROR_INIT;
+	/* The other time it is what the sweep is for, and looking for more would take long. */
+	result = patient ? verify_run(&p->holder.services->cluster, NULL, true, &ignored, &found,
+				      NULL) :
+			   FSHA_OK;
+	for (size_t i = 0; i < found.count; i++)
+		if (found.items[i].code == FINDING_ELECTION_RETIRED)
+			retire_finish(&a, &found.items[i]);
+	findings_done(&found);
+	if (result == FSHA_OK)
+		retire_elections(&a);
+	return result == FSHA_OK ? actions_end(&a, NULL, &p->holder.error) : result;
+}
+
+static int do_retire(void *ctx, const struct fsu *fs)
+{
+	(void)fs;
+	return retire(ctx, false);
+}
+
+/*
+ * Whatever happened: once gc has come to its end, the next term has a higher epoch than any before.
+ */
+static const char *epochs_grow(void *ctx, struct crashfs *after, const struct sweep_run *run)
+{
+	struct place p = { .disk = after };
+	const char *wrong = NULL;
+
+	(void)ctx;
+	if (run->when == SWEEP_RETURNED)
+		return NULL; /* the process still runs; the copies below are looked at */
+	holder_start_reader(&p.holder, after, SLOW);
+	if (retire(&p, true) != FSHA_OK)
+		wrong = sweep_say("it cannot be brought to its end: %s", p.holder.error.message);
+	holder_stop(&p.holder);
+	if (!wrong && crashfs_exists(after, "/c/" LAYOUT_ELECTIONS "/" TOWN_JOB_ELECTION))
+		wrong = "it is still there";
+	if (wrong)
+		return wrong;
+	holder_start(&p.holder, after, SLOW, TOWN_JOB_ELECTION);
+	if (!wrong && p.holder.term->epoch.number < 2)
+		wrong = "an epoch came back";
+	holder_stop(&p.holder);
+	return wrong;
+}
+
+static void retiring_an_election_brings_no_epoch_back_at_every_fault(void **state)
+{
+	struct place p;
+	struct sweep_scenario scenario = { .name = "retire",
+					   .options = { .seed = 1 },
+					   .client = GC,
+					   .ctx = &p,
+					   .setup = start_retiring,
+					   .operation = do_retire,
+					   .check = epochs_grow,
+					   .teardown = stop_retiring };
+
+	(void)state;
+	sweep_assert(&scenario);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_election_of_a_job_that_is_gone_is_retired_behind_the_floor),
+		cmocka_unit_test(no_election_is_retired_while_anybody_is_a_member),
+		cmocka_unit_test(retiring_an_election_brings_no_epoch_back_at_every_fault),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
