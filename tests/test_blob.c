@@ -392,6 +392,28 @@ static void a_void_store_keeps_nothing_and_deletes_all_of_it(void **state)
 	fsha_blob_store_close(none);
 }
 
+static void a_cluster_in_memory_has_a_store_that_keeps_nothing(void **state)
+{
+	static const char *const types[] = { "NONE", "embedded" };
+	struct scene *s = *state;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		fsha_config *config = fsha_config_create();
+		fsha_services *services;
+		fsha_blob_store *none;
+
+		assert_said(fsha_config_set(config, FSHA_KEY_TYPE, types[i], &s->error), FSHA_OK);
+		assert_said(fsha_services_open(config, NULL, &services, &s->error), FSHA_OK);
+		assert_said(fsha_blob_store_open(services, &none, &s->error), FSHA_OK);
+		assert_said(fsha_blob_store_put(none, "/etc/passwd", &s->job, &s->key, &s->error),
+			    FSHA_E_UNSUPPORTED);
+		assert_said(fsha_blob_store_delete_all(none, &s->job, &s->error), FSHA_OK);
+		fsha_blob_store_close(none);
+		assert_said(fsha_services_close(services, &s->error), FSHA_OK);
+		fsha_config_destroy(config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +435,7 @@ int main(void)
 		scene_test(many_jobs_do_not_keep_many_descriptors),
 		scene_test(whoever_leads_nothing_may_read_and_not_write),
 		scene_test(a_void_store_keeps_nothing_and_deletes_all_of_it),
+		scene_test(a_cluster_in_memory_has_a_store_that_keeps_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

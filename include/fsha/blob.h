@@ -71,7 +71,8 @@ typedef struct fsha_blob_store fsha_blob_store;
 
 /**
  * Open the blob store of a cluster. Needs no leadership: anybody may read. Nothing is created
- * before the first write. Flink: createBlobStore. Since 0.1.
+ * before the first write. Where a cluster lives in memory (NONE, embedded), it is a store that
+ * keeps nothing, as in Flink. Flink: createBlobStore. Since 0.1.
  */
 FSHA_API fsha_result fsha_blob_store_open(fsha_services *services, fsha_blob_store **ret_store,
 					  fsha_error *reterr);

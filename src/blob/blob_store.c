@@ -43,6 +43,9 @@ fsha_result fsha_blob_store_open(fsha_services *services, fsha_blob_store **ret_
 {
 	if (!services || !ret_store)
 		return error_set(reterr, FSHA_E_INVALID, 0, "open", "an argument is NULL");
+	/* In memory there is nothing to keep them from: the caller has them. */
+	if (services->memory)
+		return fsha_blob_store_open_void(ret_store, reterr);
 	return create(services, services_fs(services), ret_store, reterr);
 }
 
