@@ -63,6 +63,14 @@ int fsu_fsync(const struct fsu *fs, int fd)
 	return r;
 }
 
+int fsu_clone(const struct fsu *fs, int fd, int src_fd, off_t src_offset, uint64_t len,
+	      off_t offset)
+{
+	if (!fs->ops->clone)
+		return -EOPNOTSUPP;
+	return fs->ops->clone(fs->ctx, fd, src_fd, src_offset, len, offset);
+}
+
 int fsu_renameat(const struct fsu *fs, int from_dirfd, const char *from, int to_dirfd,
 		 const char *to)
 {

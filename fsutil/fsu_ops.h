@@ -29,6 +29,12 @@ struct fsu_ops {
 	ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len, off_t offset);
 	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t len);
 	int (*fsync)(void *ctx, int fd);
+	/*
+	 * Let `fd` share the blocks of `len` bytes of `src_fd` (0: up to its end), from
+	 * `src_offset` on, at `offset`. An error, such as -EOPNOTSUPP and -EXDEV: it cannot, every
+	 * user copies then. A table may have NULL here.
+	 */
+	int (*clone)(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t len, off_t offset);
 	int (*renameat)(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to);
 	int (*unlinkat)(void *ctx, int dirfd, const char *path, int flags);
 	int (*mkdirat)(void *ctx, int dirfd, const char *path, mode_t mode);
@@ -94,6 +100,8 @@ int fsu_close(const struct fsu *fs, int fd);
 ssize_t fsu_pread(const struct fsu *fs, int fd, void *buf, size_t len, off_t offset);
 ssize_t fsu_write(const struct fsu *fs, int fd, const void *buf, size_t len);
 int fsu_fsync(const struct fsu *fs, int fd);
+int fsu_clone(const struct fsu *fs, int fd, int src_fd, off_t src_offset, uint64_t len,
+	      off_t offset);
 int fsu_renameat(const struct fsu *fs, int from_dirfd, const char *from, int to_dirfd,
 		 const char *to);
 int fsu_unlinkat(const struct fsu *fs, int dirfd, const char *path, int flags);

@@ -5,11 +5,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -58,6 +60,19 @@ static int posix_fsync(void *ctx, int fd)
 {
 	(void)ctx;
 	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int posix_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t len, off_t offset)
+{
+	struct file_clone_range range = {
+		.src_fd = src_fd,
+		.src_offset = (uint64_t)src_offset,
+		.src_length = len,
+		.dest_offset = (uint64_t)offset,
+	};
+
+	(void)ctx;
+	return ioctl(fd, FICLONERANGE, &range) < 0 ? -errno : 0;
 }
 
 static int posix_renameat(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to)
@@ -335,6 +350,7 @@ static const struct fsu_ops posix_ops = {
 	.pread = posix_pread,
 	.write = posix_write,
 	.fsync = posix_fsync,
+	.clone = posix_clone,
 	.renameat = posix_renameat,
 	.unlinkat = posix_unlinkat,
 	.mkdirat = posix_mkdirat,

@@ -32,13 +32,26 @@ struct fsu_source {
 };
 
 /*
+ * A file whose content a stream may share the blocks of, where the filesystem can: a descriptor of
+ * the table, all of it.
+ */
+struct fsu_original {
+	int fd;
+	uint64_t size;
+	/* Asked now and then while its copy is hashed; a negative errno ends the writing. */
+	int (*tick)(void *ctx);
+	void *ctx;
+};
+
+/*
  * Create `path` as fsu_file_stage does, with a record whose head is `head` (key, kind, version,
  * ...; its payload and lengths are not looked at) and whose payload is all that `source` gives.
- * *ret_op is "source" when it was the source that failed.
+ * `original` (may be NULL) is where that comes from. *ret_op is "source" when it was the source
+ * that failed.
  */
 int fsu_stream_stage(const struct fsu *fs, int dirfd, const char *path,
 		     const struct fsu_record *head, const struct fsu_source *source,
-		     const char **ret_op);
+		     const struct fsu_original *original, const char **ret_op);
 
 struct fsu_stream_state; /* the checksum so far */
 struct fsu_stream {

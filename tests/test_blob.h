@@ -99,14 +99,20 @@ static inline void expect_local(struct crashfs *disk, const char *path, char c, 
 		fail_msg("%s: %s", path, wrong);
 }
 
+static inline int open_scene_with(void **state, const struct crashfs_options *options)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+
+	lead(s, crashfs_create(options));
+	*state = s;
+	return 0;
+}
+
 static inline int open_scene(void **state)
 {
 	static const struct crashfs_options options = { .seed = 1 };
-	struct scene *s = calloc(1, sizeof(*s));
 
-	lead(s, crashfs_create(&options));
-	*state = s;
-	return 0;
+	return open_scene_with(state, &options);
 }
 
 static inline int close_scene(void **state)

@@ -70,7 +70,7 @@ static int stage_input(const struct fsu *fs, struct input *in, const char **ret_
 	const struct fsu_record head = head_of();
 	const struct fsu_source source = { give, in };
 	const char *op = "none";
-	int r = fsu_stream_stage(fs, AT_FDCWD, "/s", &head, &source, &op);
+	int r = fsu_stream_stage(fs, AT_FDCWD, "/s", &head, &source, NULL, &op);
 
 	if (ret_op)
 		*ret_op = op;
@@ -316,7 +316,7 @@ static void a_source_that_gives_more_than_asked_for_is_refused(void **state)
 	const char *op;
 
 	assert_int_equal(
-		fsu_stream_stage(disk_client(state, 0), AT_FDCWD, "/s", &head, &source, &op),
+		fsu_stream_stage(disk_client(state, 0), AT_FDCWD, "/s", &head, &source, NULL, &op),
 		-EOVERFLOW);
 	assert_string_equal(op, "source");
 	assert_false(crashfs_exists(*state, "/s"));

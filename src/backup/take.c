@@ -90,7 +90,7 @@ static fsha_result copy_stream(void *ctx, struct store *s, const struct store_fo
 			       fsha_error *reterr)
 {
 	struct entry *e = ctx;
-	const struct record_sink sink = { put, e };
+	const struct record_sink sink = { .write = put, .ctx = e };
 	struct record_stream *stream;
 	fsha_result result;
 

@@ -57,7 +57,8 @@ fsha_result local_source_open(struct local_source *l, const struct fsu *fs, cons
 					 "'%.200s' is no regular file", path);
 	}
 	*l = (struct local_source){
-		.source = { .source = { read_source, l } },
+		.source = { .source = { read_source, l }, .original = &l->original },
+		.original = { .fd = fd, .size = st.stx_size },
 		.fs = fs,
 		.path = path,
 		.fd = fd,
@@ -98,6 +99,18 @@ static fsha_result write_target(void *ctx, const void *data, size_t size, fsha_e
 	return FSHA_OK;
 }
 
+/* Whole blocks only; `write` appends the rest. */
+static uint64_t clone_target(void *ctx, int fd, uint64_t offset, uint64_t size)
+{
+	struct local_target *l = ctx;
+	uint64_t whole = size - size % FSU_STREAM_HEAD;
+
+	if (whole == 0 || fsu_clone(l->fs, l->fd, fd, (off_t)offset, whole, 0) < 0)
+		return 0;
+	l->size = whole;
+	return whole;
+}
+
 /* A name of our own in the directory of `path`. */
 static fsha_result name_temporary(struct local_target *l, fsha_error *reterr)
 {
@@ -126,7 +139,12 @@ fsha_result local_target_open(struct local_target *l, const struct fsu *fs, cons
 	size_t len = strlen(path);
 	int fd;
 
-	*l = (struct local_target){ .sink = { write_target, l }, .fs = fs, .path = path, .fd = -1 };
+	*l = (struct local_target){
+		.sink = { .write = write_target, .ctx = l, .clone = clone_target },
+		.fs = fs,
+		.path = path,
+		.fd = -1
+	};
 	if (len == 0 || path[len - 1] == '/' ||
 	    (fsu_statx(fs, AT_FDCWD, path, 0, STATX_TYPE, &st) == 0 && S_ISDIR(st.stx_mode)))
 		return error_set(reterr, FSHA_E_INVALID, 0, "open",
@@ -135,7 +153,8 @@ fsha_result local_target_open(struct local_target *l, const struct fsu *fs, cons
 	if (result != FSHA_OK)
 		return result;
 	fd = fsu_openat(fs, AT_FDCWD, l->temporary,
-			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, TARGET_MODE);
+			O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			TARGET_MODE);
 	if (fd >= 0) {
 		l->fd = fd;
 		return FSHA_OK;

@@ -10,6 +10,7 @@
 
 struct local_source {
 	struct record_source source;
+	struct fsu_original original;
 	const struct fsu *fs;
 	const char *path; /* the caller's */
 	int fd;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/cli/cli_error.h"
@@ -134,7 +135,7 @@ static json_t *key_json(const fsha_blob_key *key)
 /* ---- put ---- */
 
 struct put {
-	int fd;
+	int fd; /* -1: the file itself, whose blocks the blob may share */
 	fsha_blob_key key;
 };
 
@@ -143,12 +144,21 @@ static fsha_result put_blob(fsha_blob_store *store, const struct arguments *a, v
 {
 	const struct put *p = ctx;
 
+	if (p->fd < 0)
+		return fsha_blob_store_put(store, a->words[1], a->job, &p->key, reterr);
 	return fsha_blob_store_put_fd(store, p->fd, FSHA_TO_END, a->job, &p->key, reterr);
+}
+
+static bool is_regular(const char *path)
+{
+	struct stat st;
+
+	return !value_file_is_standard(path) && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static int put(const struct arguments *a)
 {
-	struct put p = { .key = a->key };
+	struct put p = { .fd = -1, .key = a->key };
 	fsha_error error = FSHA_ERROR_INIT;
 	char text[FSHA_BLOB_KEY_TEXT];
 	fsha_result result = FSHA_OK;
@@ -157,12 +167,12 @@ static int put(const struct arguments *a)
 		result = fsha_blob_key_of_file(a->transient ? FSHA_BLOB_TRANSIENT :
 							      FSHA_BLOB_PERMANENT,
 					       a->words[1], &p.key, &error);
-	if (result == FSHA_OK)
+	if (result == FSHA_OK && !is_regular(a->words[1]))
 		result = value_file_open(a->words[1], &p.fd, &error);
-	if (result == FSHA_OK) {
+	if (result == FSHA_OK)
 		result = act(a, true, put_blob, &p, &error);
+	if (p.fd >= 0)
 		(void)close(p.fd); /* it was only read */
-	}
 	if (result == FSHA_OK && a->options->json)
 		cli_output_json_line(json_pack("{s:o, s:o, s:s}", "job", job_json(a->job), "key",
 					       key_json(&p.key), "done", "put"));
@@ -176,15 +186,17 @@ static int put(const struct arguments *a)
 static fsha_result get_blob(fsha_blob_store *store, const struct arguments *a, void *ctx,
 			    fsha_error *reterr)
 {
+	const char *path = a->words[2];
 	uint64_t *ret_size = ctx;
-	struct value_target target;
 	fsha_result result;
+	struct stat st;
 
-	result = value_target_open(&target, a->words[2], reterr);
-	if (result != FSHA_OK)
-		return result;
-	result = fsha_blob_store_get_fd(store, a->job, &a->key, target.fd, ret_size, reterr);
-	return value_target_close(&target, result, reterr);
+	if (value_file_is_standard(path))
+		return fsha_blob_store_get_fd(store, a->job, &a->key, STDOUT_FILENO, ret_size,
+					      reterr);
+	result = fsha_blob_store_get(store, a->job, &a->key, path, reterr);
+	*ret_size = result == FSHA_OK && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	return result;
 }
 
 static int get(const struct arguments *a)

@@ -125,7 +125,7 @@ static fsha_result count_bytes(void *ctx, const void *data, size_t size, fsha_er
 static fsha_result read_stream(struct verify *v, const struct record_place *place,
 			       const struct check_record *q, fsha_error *reterr)
 {
-	const struct record_sink sink = { count_bytes, v->count };
+	const struct record_sink sink = { .write = count_bytes, .ctx = v->count };
 	struct record_stream *stream;
 	fsha_result result;
 

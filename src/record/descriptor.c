@@ -90,5 +90,5 @@ static fsha_result write_descriptor(void *ctx, const void *data, size_t size, fs
 
 void descriptor_sink_init(struct descriptor_sink *d, int fd)
 {
-	*d = (struct descriptor_sink){ .sink = { write_descriptor, d }, .fd = fd };
+	*d = (struct descriptor_sink){ .sink = { .write = write_descriptor, .ctx = d }, .fd = fd };
 }

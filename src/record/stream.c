@@ -27,7 +27,7 @@ fsha_result record_stage_stream(const struct record_place *place,
 	result = record_make_head(place, content, key, &head, reterr);
 	if (result != FSHA_OK)
 		return result;
-	r = fsu_stream_stage(place->fs, dirfd, path, &head, &source->source, &op);
+	r = fsu_stream_stage(place->fs, dirfd, path, &head, &source->source, source->original, &op);
 	if (r == 0)
 		return FSHA_OK;
 	if (strcmp(op, "source") != 0) {
@@ -110,11 +110,20 @@ fsha_result record_stream_copy(struct record_stream *s, const struct record_sink
 	uint8_t *chunk = fsu_alloc(fs, FSU_STREAM_CHUNK);
 	fsha_result result = FSHA_OK;
 	ssize_t n = chunk ? 1 : -ENOMEM;
+	uint64_t left = 0; /* that the sink has already */
 
+	if (chunk && sink->clone)
+		left = sink->clone(sink->ctx, s->stream.fd, FSU_STREAM_HEAD, record_stream_size(s));
 	while (n > 0 && result == FSHA_OK) {
+		size_t skip;
+
 		n = fsu_stream_read(&s->stream, chunk, FSU_STREAM_CHUNK);
-		if (n > 0)
-			result = sink->write(sink->ctx, chunk, (size_t)n, reterr);
+		if (n <= 0)
+			break;
+		skip = left < (uint64_t)n ? (size_t)left : (size_t)n;
+		left -= skip;
+		if (skip < (size_t)n)
+			result = sink->write(sink->ctx, chunk + skip, (size_t)n - skip, reterr);
 	}
 	fsu_release(fs, chunk);
 	return n < 0 ? copy_failed(s, (int)n, reterr) : result;

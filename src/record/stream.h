@@ -14,6 +14,7 @@
  */
 struct record_source {
 	struct fsu_source source;
+	const struct fsu_original *original; /* may be NULL; `tick` is left to who stages */
 	fsha_result result; /* FSHA_OK: `error` is not used, it is IO with the errno of `read` */
 	const fsha_error *error;
 };
@@ -22,6 +23,11 @@ struct record_source {
 struct record_sink {
 	fsha_result (*write)(void *ctx, const void *data, size_t size, fsha_error *reterr);
 	void *ctx;
+	/*
+	 * Share the blocks of `size` bytes of `fd` from `offset` on, which are all that is to come.
+	 * Returns how many it has then, from the first on; `write` gets the rest. NULL: it cannot.
+	 */
+	uint64_t (*clone)(void *ctx, int fd, uint64_t offset, uint64_t size);
 };
 
 /* What a term's `stage` hook does, see src/election/term.h. */

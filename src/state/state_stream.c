@@ -152,7 +152,7 @@ fsha_result fsha_state_store_get_stream(fsha_state_store *s, const char *name,
 					fsha_version *ret_version, fsha_error *reterr)
 {
 	struct writer writer = { to, ctx };
-	const struct record_sink sink = { write_callback, &writer };
+	const struct record_sink sink = { .write = write_callback, .ctx = &writer };
 
 	if (!to)
 		return error_set(reterr, FSHA_E_INVALID, 0, "get", "an argument is NULL");

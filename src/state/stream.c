@@ -20,6 +20,7 @@
 /* The source again, with what was read of it already. */
 struct intake {
 	struct record_source source; /* this, for who stages */
+	struct fsu_original original;
 	struct record_source *from;
 	struct term *term;
 	uint8_t *head;
@@ -28,17 +29,25 @@ struct intake {
 	fsha_error error;
 };
 
+/* A term that is over will publish nothing: no use in copying on. */
+static int check_term(void *ctx)
+{
+	struct intake *in = ctx;
+
+	if (term_is_live(in->term))
+		return 0;
+	in->source.result = term_not_live(in->term, &in->error);
+	in->source.error = &in->error;
+	return -ECANCELED;
+}
+
 static ssize_t read_intake(void *ctx, void *buf, size_t size)
 {
 	struct intake *in = ctx;
-	ssize_t n;
+	ssize_t n = check_term(in);
 
-	/* A term that is over will publish nothing: no use in copying on. */
-	if (!term_is_live(in->term)) {
-		in->source.result = term_not_live(in->term, &in->error);
-		in->source.error = &in->error;
-		return -ECANCELED;
-	}
+	if (n < 0)
+		return n;
 	if (in->head_done < in->head_len) {
 		if (size > in->head_len - in->head_done)
 			size = in->head_len - in->head_done;
@@ -135,6 +144,12 @@ fsha_result store_write_stream(struct store *s, enum store_write how, const char
 
 	assert(!s->format);
 	assert(how != STORE_REMOVE);
+	if (source->original) {
+		in.original = *source->original;
+		in.original.tick = check_term;
+		in.original.ctx = &in;
+		in.source.original = &in.original;
+	}
 	result = t ? read_head(s, key, &in, reterr) : store_not_leader(s, key, reterr);
 	if (result == FSHA_OK && in.head_len <= SMALL_MAX) {
 		change.data = in.head;

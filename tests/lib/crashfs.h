@@ -42,6 +42,7 @@ struct crashfs_options {
 	int64_t cache_ns;     /* 0: no caches, one kernel: "local" */
 	int64_t time_step_ns; /* granularity of directory times; 0: exact */
 	bool split_renames;
+	bool clones; /* blocks can be shared; else clone is -EOPNOTSUPP */
 	/*
 	 * f_type that fstatfs reports; 0: EXT4_SUPER_MAGIC when cache_ns is 0, else
 	 * NFS_SUPER_MAGIC.
@@ -80,6 +81,7 @@ enum crashfs_call {
 	CRASHFS_NOTIFY,
 	CRASHFS_RANDOM,
 	CRASHFS_ALLOC,
+	CRASHFS_CLONE, /* counted only with crashfs_options.clones */
 	CRASHFS_CALLS
 };
 const char *crashfs_call_name(enum crashfs_call call);

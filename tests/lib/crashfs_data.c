@@ -215,6 +215,68 @@ static ssize_t write_run(struct cfs_call *call, int fd, const void *buf, size_t 
 	return (ssize_t)len;
 }
 
+static void put_bytes(struct cfs_inode *inode, size_t at, const void *data, size_t len)
+{
+	if (at + len > inode->data.len) {
+		inode->data.data = realloc(inode->data.data, at + len);
+		if (!inode->data.data)
+			abort();
+		memset(inode->data.data + inode->data.len, 0, at + len - inode->data.len);
+		inode->data.len = at + len;
+	}
+	memcpy(inode->data.data + at, data, len);
+}
+
+/* As the filesystems that can: whole blocks, or up to the end of the source. */
+static int clone_run(struct cfs_call *call, int fd, int src_fd, off_t src_offset, uint64_t len,
+		     off_t offset)
+{
+	struct cfs_client *cl = call->cl;
+	struct cfs_desc *desc = NULL, *src_desc = NULL;
+	struct cfs_inode *inode, *src;
+	size_t left;
+	int r;
+
+	r = cfs_desc_check(cl, fd, &desc);
+	if (r == 0)
+		r = cfs_desc_check(cl, src_fd, &src_desc);
+	if (r < 0)
+		return r;
+	inode = cfs_inode_get(cl->c, desc->ino);
+	src = cfs_inode_get(cl->c, src_desc->ino);
+	assert(inode);
+	assert(src);
+	assert(inode != src);
+	if ((desc->flags & O_ACCMODE) == O_RDONLY || !S_ISREG(src->mode))
+		return -EINVAL;
+	if ((uint64_t)src_offset > src->data.len)
+		return -EINVAL;
+	left = src->data.len - (size_t)src_offset;
+	if (len == 0)
+		len = left;
+	if (len > left || src_offset % 4096 || offset % 4096 || (len % 4096 && len != left))
+		return -EINVAL;
+	put_bytes(inode, (size_t)offset, src->data.data + src_offset, (size_t)len);
+	inode->synced = false;
+	cfs_touch(cl->c, inode, true);
+	if (cfs_caches(cl))
+		(void)cfs_fetch(cl, inode->ino); /* it is not gone */
+	return 0;
+}
+
+int cfs_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t len, off_t offset)
+{
+	const struct cfs_client *cl = ctx;
+	struct cfs_call call;
+
+	if (!cl->c->options.clones)
+		return -EOPNOTSUPP;
+	cfs_begin_fd(&call, ctx, CRASHFS_CLONE, fd, true);
+	if (call.verdict == CFS_FAIL)
+		return (int)cfs_end(&call, -call.error);
+	return (int)cfs_end(&call, clone_run(&call, fd, src_fd, src_offset, len, offset));
+}
+
 ssize_t cfs_write(void *ctx, int fd, const void *buf, size_t len)
 {
 	struct cfs_call call;

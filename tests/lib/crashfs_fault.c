@@ -19,6 +19,7 @@ static const char *const names[CRASHFS_CALLS] = {
 	[CRASHFS_FSTATFS] = "fstatfs",       [CRASHFS_MOUNTINFO] = "mountinfo",
 	[CRASHFS_MOUNTSTATS] = "mountstats", [CRASHFS_NOTIFY] = "notify",
 	[CRASHFS_RANDOM] = "random",         [CRASHFS_ALLOC] = "alloc",
+	[CRASHFS_CLONE] = "clone",
 };
 
 const char *crashfs_call_name(enum crashfs_call call)

@@ -339,6 +339,7 @@ const struct fsu_ops cfs_ops = {
 	.close = cfs_close,
 	.pread = cfs_pread,
 	.write = cfs_write,
+	.clone = cfs_clone,
 	.fsync = cfs_fsync,
 	.renameat = cfs_renameat,
 	.unlinkat = cfs_unlinkat,

@@ -289,6 +289,7 @@ bool cfs_desc_any(const struct cfs_client *cl, uint32_t ino);
 int cfs_close(void *ctx, int fd);
 ssize_t cfs_pread(void *ctx, int fd, void *buf, size_t len, off_t offset);
 ssize_t cfs_write(void *ctx, int fd, const void *buf, size_t len);
+int cfs_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t len, off_t offset);
 int cfs_fsync(void *ctx, int fd);
 ssize_t cfs_getdents(void *ctx, int fd, void *buf, size_t len);
 int cfs_rewind(void *ctx, int fd);

@@ -71,6 +71,7 @@ static const struct {
 	[CRASHFS_NOTIFY] = { 0, 0, 0 }, /* has failed already: there is none */
 	[CRASHFS_RANDOM] = { B_IO | B_INTR, 0, 0 },
 	[CRASHFS_ALLOC] = { B_NOMEM, 0, 0 },
+	[CRASHFS_CLONE] = { 0, B_CHANGE, 0 },
 };
 
 struct way {
