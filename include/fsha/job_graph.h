@@ -65,6 +65,43 @@ FSHA_API fsha_result fsha_job_graph_store_put(fsha_job_graph_store *store, const
 FSHA_API fsha_result fsha_job_graph_store_recover(fsha_job_graph_store *store,
 						  const fsha_job_id *id, void **ret_graph,
 						  size_t *ret_size, fsha_error *reterr);
+
+#define FSHA_JOB_REQUIREMENTS_MAX (1024 * 1024) /* bytes of the resource requirements of a job */
+
+/** A job graph with all that is stored with it. Flink: StoredJobGraph. */
+typedef struct fsha_stored_job_graph {
+	size_t struct_size;
+	fsha_job_id id;
+	const void *graph; /* with a zero byte behind it */
+	size_t size;
+	const char *requirements; /* JSON, with a zero byte behind it; NULL: none */
+	size_t requirements_size;
+	fsha_version version;
+} fsha_stored_job_graph;
+/**
+ * As fsha_job_graph_store_recover, with the resource requirements. One piece of memory: free it
+ * with one fsha_free. Since 0.1.
+ */
+FSHA_API fsha_result fsha_job_graph_store_recover_stored(fsha_job_graph_store *store,
+							 const fsha_job_id *id,
+							 fsha_stored_job_graph **ret_stored,
+							 fsha_error *reterr);
+/**
+ * Store the resource requirements of a job with its graph, in place of those that it had, and make
+ * the graph own. The graph stays as it is; putting another one drops them. After FSHA_E_INDOUBT
+ * call it again.
+ *
+ * `requirements` is JSON of 1 to FSHA_JOB_REQUIREMENTS_MAX bytes, kept as it is. Where it has the
+ * form {"<vertex id>": {"lowerBound": n, "upperBound": m}}, also with {"parallelism": {...}} in
+ * between, each bound must be above 0, or -1 for the default, and the lower not above the upper:
+ * FSHA_E_INVALID names the vertex. FSHA_E_NOT_FOUND: there is no such graph (Flink:
+ * NoSuchElementException). Flink: putJobResourceRequirements. Since 0.1.
+ */
+FSHA_API fsha_result fsha_job_graph_store_put_job_resource_requirements(fsha_job_graph_store *store,
+									const fsha_job_id *id,
+									const char *requirements,
+									size_t size,
+									fsha_error *reterr);
 /**
  * Remove a job graph, own or not; FSHA_OK also when there is none (Flink: globalCleanupAsync).
  * Since 0.1.
@@ -75,7 +112,8 @@ FSHA_API fsha_result fsha_job_graph_store_remove(fsha_job_graph_store *store, co
 FSHA_API fsha_result fsha_job_graph_store_release(fsha_job_graph_store *store,
 						  const fsha_job_id *id, fsha_error *reterr);
 /**
- * The ids of all graphs, sorted; free with fsha_free. Names that are no job id are skipped;
+ * The ids of all graphs, sorted; free with fsha_free. Names that are no job id are skipped, also
+ * those of files without a version (but for hidden ones, which NFS makes);
  * `ret_skipped` (may be NULL) counts them, and a started listener's handle_error is told each once.
  * Needs no start. Since 0.1.
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/cluster/layout.h"
+#include "src/job_graph/requirements.h"
 #include "src/result/error.h"
 
 /* ---- open and close ---- */
@@ -109,7 +110,8 @@ void fsha_job_graph_store_close(fsha_job_graph_store *s)
 
 /* ---- operations ---- */
 
-static fsha_result check_started(fsha_job_graph_store *s, const fsha_job_id *id, fsha_error *reterr)
+fsha_result job_graph_check_started(fsha_job_graph_store *s, const fsha_job_id *id,
+				    fsha_error *reterr)
 {
 	bool started;
 
@@ -124,19 +126,25 @@ static fsha_result check_started(fsha_job_graph_store *s, const fsha_job_id *id,
 				   "fsha_job_graph_store_start");
 }
 
-fsha_result fsha_job_graph_store_put(fsha_job_graph_store *s, const fsha_job_id *id,
-				     const void *graph, size_t size, fsha_error *reterr)
+fsha_result job_graph_cannot_join(int r, fsha_error *reterr)
+{
+	if (r == -EMSGSIZE)
+		return error_set(reterr, FSHA_E_INVALID, 0, "put",
+				 "the job graph and what is stored with it have more than %llu "
+				 "bytes",
+				 (unsigned long long)FSHA_STATE_VALUE_MAX);
+	return error_os(reterr, r, "alloc", "cannot put a job graph");
+}
+
+/* Started, and the payload as it is stored. */
+static fsha_result put_payload(fsha_job_graph_store *s, const fsha_job_id *id, const void *graph,
+			       size_t size, fsha_error *reterr)
 {
 	char key[FSHA_HEX_ID_TEXT];
 	fsha_result result;
 	bool known;
 	int r;
 
-	result = check_started(s, id, reterr);
-	if (result == FSHA_OK && !graph && size > 0)
-		result = error_set(reterr, FSHA_E_INVALID, 0, "put", "the graph is NULL");
-	if (result != FSHA_OK)
-		return result;
 	fsha_job_id_format(id, key);
 	(void)pthread_mutex_lock(&s->writing);
 	/* Own before it is visible: the listener must not take it for another's. */
@@ -167,32 +175,26 @@ fsha_result fsha_job_graph_store_put(fsha_job_graph_store *s, const fsha_job_id 
 	return result;
 }
 
-fsha_result fsha_job_graph_store_recover(fsha_job_graph_store *s, const fsha_job_id *id,
-					 void **ret_graph, size_t *ret_size, fsha_error *reterr)
+fsha_result fsha_job_graph_store_put(fsha_job_graph_store *s, const fsha_job_id *id,
+				     const void *graph, size_t size, fsha_error *reterr)
 {
-	char key[FSHA_HEX_ID_TEXT];
-	struct record record;
+	const struct requirements_parts parts = { .graph = graph, .graph_size = size };
+	uint8_t *payload = NULL;
 	fsha_result result;
+	int r = 0;
 
-	result = check_started(s, id, reterr);
-	if (result == FSHA_OK && (!ret_graph || !ret_size))
-		result = error_set(reterr, FSHA_E_INVALID, 0, "recover", "an argument is NULL");
+	result = job_graph_check_started(s, id, reterr);
+	if (result == FSHA_OK && !graph && size > 0)
+		result = error_set(reterr, FSHA_E_INVALID, 0, "put", "the graph is NULL");
 	if (result != FSHA_OK)
 		return result;
-	fsha_job_id_format(id, key);
-	result = store_get(s->store, key, &record, NULL, reterr);
-	if (result != FSHA_OK)
-		return result;
-	(void)pthread_mutex_lock(&s->mutex);
-	if (ids_add(services_fs(s->services), &s->own, id) < 0)
-		result = error_os(reterr, -ENOMEM, "alloc", "cannot recover job graph '%s'", key);
-	(void)pthread_mutex_unlock(&s->mutex);
-	if (result == FSHA_OK) {
-		*ret_graph = record.data;
-		*ret_size = record.size;
-		record.data = NULL;
-	}
-	record_done(services_fs(s->services), &record);
+	/* What is too large is refused by the store, and not copied before. */
+	if (size <= FSHA_STATE_VALUE_MAX && requirements_are_mistakable(graph, size))
+		r = requirements_join(services_fs(s->services), &parts, &payload, &size);
+	if (r < 0)
+		return job_graph_cannot_join(r, reterr);
+	result = put_payload(s, id, payload ? payload : graph, size, reterr);
+	fsu_release(services_fs(s->services), payload);
 	return result;
 }
 
@@ -202,7 +204,7 @@ fsha_result fsha_job_graph_store_remove(fsha_job_graph_store *s, const fsha_job_
 	char key[FSHA_HEX_ID_TEXT];
 	fsha_result result;
 
-	result = check_started(s, id, reterr);
+	result = job_graph_check_started(s, id, reterr);
 	if (result != FSHA_OK)
 		return result;
 	fsha_job_id_format(id, key);
@@ -230,7 +232,7 @@ fsha_result fsha_job_graph_store_remove(fsha_job_graph_store *s, const fsha_job_
 fsha_result fsha_job_graph_store_release(fsha_job_graph_store *s, const fsha_job_id *id,
 					 fsha_error *reterr)
 {
-	fsha_result result = check_started(s, id, reterr);
+	fsha_result result = job_graph_check_started(s, id, reterr);
 
 	if (result != FSHA_OK)
 		return result;
@@ -261,9 +263,19 @@ fsha_result fsha_job_graph_store_job_ids(fsha_job_graph_store *s, fsha_job_id **
 	if (!ids)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot list the job graphs");
 	qsort(ids, n, sizeof(*ids), ids_compare);
+	if (ret_skipped) {
+		char **strays;
+		size_t stray_count;
+
+		result = store_strays(s->store, &strays, &stray_count, reterr);
+		if (result != FSHA_OK) {
+			fsu_release(services_fs(s->services), ids);
+			return result;
+		}
+		fsu_release(services_fs(s->services), strays);
+		*ret_skipped = count - n + stray_count;
+	}
 	*ret_ids = ids;
 	*ret_count = n;
-	if (ret_skipped)
-		*ret_skipped = count - n;
 	return FSHA_OK;
 }

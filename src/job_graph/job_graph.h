@@ -47,6 +47,13 @@ struct fsha_job_graph_store {
 	bool has_error;
 };
 
+/* ---- job_graph.c ---- */
+
+fsha_result job_graph_check_started(fsha_job_graph_store *store, const fsha_job_id *id,
+				    fsha_error *reterr);
+/* Why requirements_join failed. */
+fsha_result job_graph_cannot_join(int negative_errno, fsha_error *reterr);
+
 /* ---- ids.c ---- */
 
 int ids_compare(const void *a, const void *b);
