@@ -372,13 +372,14 @@ static int see_pack(struct index *ix, const fsha_version *version)
 /* A damaged list may be readable now: it is asked for again. */
 static void unsee(struct index *ix)
 {
-	struct index_pack *p, *next;
+	struct index_pack *next;
 
 	for (struct index_entry *e = ix->entries; e; e = e->hh.next)
 		e->seen = false;
 	for (struct index_garbage *g = ix->garbage; g; g = g->hh.next)
 		g->seen = false;
-	HASH_ITER (hh, ix->packs, p, next) {
+	for (struct index_pack *p = ix->packs; p; p = next) {
+		next = p->hh.next;
 		p->seen = false;
 		if (!p->pack)
 			drop_pack(ix, p);

@@ -1,8 +1,8 @@
 /* Reading many members of packs: a few windows into files that stay open. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "fsutil/fsu_file.h"
 #include "src/result/error.h"
 #include "src/state/pack.h"
 
@@ -81,6 +81,7 @@ fsha_result pack_reader_read(struct pack_reader *reader, const struct record_pla
 	fsha_result result;
 	uint8_t *bytes;
 
+	assert(fsha_version_is_existing(&part->pack));
 	if (part->size > WINDOW_SIZE)
 		return pack_read_bytes(place, part, ret_bytes, reterr);
 	w = choose(reader, &part->pack);
@@ -96,6 +97,7 @@ fsha_result pack_reader_read(struct pack_reader *reader, const struct record_pla
 		close_window(reader, w);
 		return pack_read_bytes(place, part, ret_bytes, reterr);
 	}
+	assert(w->bytes);
 	bytes = fsu_alloc(reader->fs, part->size);
 	if (!bytes)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot read '%s'", place->directory);
