@@ -105,8 +105,17 @@ static uint64_t clone_target(void *ctx, int fd, uint64_t offset, uint64_t size)
 	struct local_target *l = ctx;
 	uint64_t whole = size - size % FSU_STREAM_HEAD;
 
+	int end;
+
 	if (whole == 0 || fsu_clone(l->fs, l->fd, fd, (off_t)offset, whole, 0) < 0)
 		return 0;
+	/* Our descriptor still stands at the beginning: without another, all is written over it. */
+	end = fsu_openat(l->fs, AT_FDCWD, l->temporary,
+			 O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (end < 0)
+		return 0;
+	(void)fsu_close(l->fs, l->fd); /* nothing was written through it */
+	l->fd = end;
 	l->size = whole;
 	return whole;
 }
@@ -153,8 +162,7 @@ fsha_result local_target_open(struct local_target *l, const struct fsu *fs, cons
 	if (result != FSHA_OK)
 		return result;
 	fd = fsu_openat(fs, AT_FDCWD, l->temporary,
-			O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			TARGET_MODE);
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, TARGET_MODE);
 	if (fd >= 0) {
 		l->fd = fd;
 		return FSHA_OK;

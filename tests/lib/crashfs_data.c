@@ -247,7 +247,9 @@ static int clone_run(struct cfs_call *call, int fd, int src_fd, off_t src_offset
 	assert(inode);
 	assert(src);
 	assert(inode != src);
-	if ((desc->flags & O_ACCMODE) == O_RDONLY || !S_ISREG(src->mode))
+	if ((desc->flags & O_ACCMODE) == O_RDONLY || desc->flags & O_APPEND)
+		return -EBADF;
+	if (!S_ISREG(src->mode))
 		return -EINVAL;
 	if ((uint64_t)src_offset > src->data.len)
 		return -EINVAL;
