@@ -58,4 +58,32 @@ test_a_framework_is_saved_and_restored_in_another_cluster() {
 	run 2 backup_restore
 }
 
+test_a_listener_is_told_what_others_do_with_job_graphs() {
+	first=01000000000000000000000000000000 second=02000000000000000000000000000000
+	run 0 job_graph_store
+	matches "$out" "told: added $second"
+	matches "$out" "2 graphs: $first $second"
+	matches "$out" 'recovered: .*word count'
+	matches "$out" "told: removed $second"
+	matches "$out" '0 graphs:'
+	[[ $out != *"added $first"* && $out != *"removed $first"* ]] ||
+		fail "the listener was told of its own graph: $out"
+}
+
+test_a_job_that_has_ended_is_not_run_again_after_a_failover() {
+	one=0123456789abcdef0123456789abcdef two=ffffffffffffffffffffffffffffffff
+	graph=$(dirname "$0")/../examples/jobs/word-count.json
+	expect 0 job put $one "$graph"
+	run 3 state_recovery die
+	matches "$out" "running $one.*dying before $one"
+	expect 0 job put $two "$graph"
+	run 0 state_recovery
+	matches "$out" "$one has ended: SUCCEEDED; cleaning up.*running $two"
+	[[ $out != *"running $one"* ]] || fail "it ran again: $out"
+	expect 0 job ls
+	equal "$out" ""
+	expect 0 result ls
+	equal "$out" ""
+}
+
 run_tests "$@"
