@@ -104,6 +104,23 @@ test_a_large_blob_is_streamed_and_a_damaged_one_makes_no_file() {
 	[ ! -e "$dir/new" ] || fail "a damaged blob made a file"
 }
 
+test_verify_and_backup_know_the_blobs_of_jobs_and_of_none() {
+	printf 1 >"$dir/1"
+	head -c 100000 /dev/urandom >"$dir/2"
+	expect 0 blob put "$dir/2" $key
+	expect 0 job put $job /dev/null
+	expect 0 blob put --job $job "$dir/1" $key
+	expect 0 verify
+	expect 0 backup "$dir/backup"
+	expect 0 blob rm --all
+	expect 0 blob rm --job $job --all
+	expect 0 restore "$dir/backup"
+	expect 0 blob get $key "$dir/out"
+	cmp "$dir/2" "$dir/out" || fail "another blob came back"
+	expect 0 blob get --job $job $key
+	equal "$out" 1
+}
+
 test_json_has_job_key_and_size() {
 	printf abc >"$dir/in"
 	expect 0 --json blob put --job $job "$dir/in" $key

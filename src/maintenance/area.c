@@ -9,6 +9,7 @@
 #include "src/job_result/file.h"
 
 #define BLOBS_PREFIX "job_"
+#define BLOBS_OF_NO_JOB "no_job"
 #define JOB_PREFIX "job-" /* as fsha_job_election_name makes it */
 
 const struct area areas[] = {
@@ -45,6 +46,8 @@ bool area_names_store(const struct area *area, const char *name, fsha_job_id *re
 	case AREA_BY_JOB:
 		return is_job(name, ret_job);
 	case AREA_BY_JOB_OF_ONE:
+		if (strcmp(name, BLOBS_OF_NO_JOB) == 0)
+			return !ret_job; /* so nobody takes it for what a dead job left behind */
 		return strncmp(name, BLOBS_PREFIX, sizeof(BLOBS_PREFIX) - 1) == 0 &&
 		       is_job(name + sizeof(BLOBS_PREFIX) - 1, ret_job);
 	case AREA_BY_NAMESPACE:

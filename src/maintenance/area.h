@@ -12,7 +12,7 @@
 enum area_nesting {
 	AREA_FLAT,          /* a store of its own */
 	AREA_BY_JOB,        /* a store for each job, of the job's election: "<job>" */
-	AREA_BY_JOB_OF_ONE, /* a store for each job, of one election: "job_<job>" */
+	AREA_BY_JOB_OF_ONE, /* a store for each job, of one election: "job_<job>", "no_job" */
 	AREA_BY_NAMESPACE,  /* a store for each namespace, of the election in its @owner */
 };
 
@@ -27,7 +27,10 @@ struct area {
 extern const struct area areas[];
 extern const size_t areas_count;
 
-/* Does `name` look like that of a store in this area? `ret_job` (may be NULL): whose it is. */
+/*
+ * Does `name` look like that of a store in this area? `ret_job` (may be NULL): whose it is; a store
+ * of no job is none then.
+ */
 bool area_names_store(const struct area *area, const char *name, fsha_job_id *ret_job);
 /*
  * The election that fences `name` in the area, encoded, as far as the name tells; "" when only its
