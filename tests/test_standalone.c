@@ -456,8 +456,8 @@ static void old_versions_go_without_anybody_leading(void **state)
 	assert_ok(fsha_state_store_open(s, "space", "any", &store, &t.error));
 	assert_ok(fsha_state_store_add(store, "k", "v", 1, &version, &t.error));
 	for (int i = 0; i < 200; i++)
-		assert_ok(fsha_state_store_replace(store, "k", &version, "v", 1, &version,
-						   &t.error));
+		assert_ok(
+			fsha_state_store_replace(store, "k", &version, "v", 1, &version, &t.error));
 	fsu_list_init(&list, services_fs(s));
 	/* @owner and the last one. */
 	POLL_FOR(fsu_list_pass(&list, s->cluster.fd, "state/space", true) == 0 && list.count == 2);

@@ -7,8 +7,8 @@
 
 #include "fsha/backup.h"
 #include "fsha/blob.h"
-#include "fsha/client.h"
 #include "fsha/checkpoint.h"
+#include "fsha/client.h"
 #include "fsha/config.h"
 #include "fsha/election.h"
 #include "fsha/job_graph.h"

@@ -28,7 +28,7 @@ void holder_start_reader(struct holder *h, struct crashfs *disk, unsigned client
 	fsha_config_destroy(config);
 }
 
-static fsha_result claim(struct holder *h, const char *election)
+static fsha_result claim(struct holder *h, const char *election, struct term **ret_term)
 {
 	struct fsha_services *s = h->services;
 	struct claim q = {
@@ -47,24 +47,38 @@ static fsha_result claim(struct holder *h, const char *election)
 	fsu_list_init(&list, h->fs);
 	assert_int_equal(epoch_read(&s->cluster, q.election_fd, &list, &q.from), 0);
 	fsu_list_done(&list);
-	result = claim_run(&q, &h->term, &h->error);
+	result = claim_run(&q, ret_term, &h->error);
 	(void)fsu_close(h->fs, q.election_fd);
 	return result;
 }
 
-void holder_start(struct holder *h, struct crashfs *disk, unsigned client, const char *election)
+/* Takes part in a term that was just claimed. */
+static struct term *attach(struct holder *h, const char *election)
 {
 	struct attached_term *a;
+	struct term *term;
 
+	if (claim(h, election, &term) != FSHA_OK)
+		die(h, "cannot lead");
+	a = fsu_alloc(h->fs, sizeof(*a));
+	a->term = term;
+	a->next = h->services->attached;
+	h->services->attached = a;
+	return term;
+}
+
+void holder_start(struct holder *h, struct crashfs *disk, unsigned client, const char *election)
+{
 	holder_start_reader(h, disk, client);
 	crashfs_advance(disk, 2 * HOLDER_LEASE_MS * FSU_NS_PER_MS);
 	if (member_join(&h->services->cluster, false, &h->services->member, &h->error) != FSHA_OK)
 		die(h, "cannot join");
-	if (claim(h, election) != FSHA_OK)
-		die(h, "cannot lead");
-	a = fsu_alloc(h->fs, sizeof(*a));
-	a->term = h->term;
-	h->services->attached = a;
+	h->term = attach(h, election);
+}
+
+void holder_lead_too(struct holder *h, const char *election)
+{
+	(void)attach(h, election);
 }
 
 void holder_stop(struct holder *h)

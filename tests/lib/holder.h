@@ -28,6 +28,8 @@ struct holder {
  * lease is waited for. Fails the test when that fails.
  */
 void holder_start(struct holder *h, struct crashfs *disk, unsigned client, const char *election);
+/* Another election besides, after holder_start. */
+void holder_lead_too(struct holder *h, const char *election);
 /* Leads nothing. */
 void holder_start_reader(struct holder *h, struct crashfs *disk, unsigned client);
 /* Everything closed, no descriptor and no memory left. Nothing is resigned. Harmless twice. */
