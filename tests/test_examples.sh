@@ -86,4 +86,61 @@ test_a_job_that_has_ended_is_not_run_again_after_a_failover() {
 	equal "$out" ""
 }
 
+says() {
+	grep -Eq "$2" "$1"
+}
+
+# ends PID: it was told to, and does so without an error.
+ends() {
+	wait_until 20 gone "$1"
+	wait "$1" || fail "it ended with $?"
+}
+
+test_a_resource_manager_takes_over_and_a_listener_hears_of_it() {
+	local one two listener
+	start "$examples/resource_manager" one:1 >"$dir/one" 2>&1
+	one=$!
+	wait_until 20 says "$dir/one" 'leading: term'
+	start "$examples/resource_manager" two:2 >"$dir/two" 2>&1
+	two=$!
+	start "$examples/leader_listener" >"$dir/listener" 2>&1
+	listener=$!
+	wait_until 20 says "$dir/listener" '^resource_manager: one:1 \(session'
+	kill -TERM "$one"
+	ends "$one"
+	says "$dir/one" 'leading no more' || fail "it was not revoked"
+	wait_until 20 says "$dir/two" 'leading: term'
+	wait_until 20 says "$dir/listener" '^resource_manager: two:2 \(session'
+	kill -TERM "$two"
+	ends "$two"
+	wait_until 20 says "$dir/listener" '^resource_manager: nobody'
+	kill -TERM "$listener"
+	ends "$listener"
+}
+
+test_a_cluster_manager_runs_a_job_in_memory_and_in_a_directory() {
+	run 0 cluster_manager
+	matches "$out" 'is gone'
+	[ -d "$dir/storage/default" ] || fail "it was not in the directory"
+	rm -r "$dir/storage/default"
+	unset FSHA_STORAGE_DIR
+	run 0 cluster_manager
+	matches "$out" 'is gone'
+	equal "$(ls "$dir/storage")" ""
+}
+
+test_a_robust_component_waits_longer_and_longer_and_then_leads() {
+	local component
+	start env FSHA_STORAGE_DIR="$dir/later" "$examples/robust_component" here:1 6 \
+		>"$dir/out" 2>&1
+	component=$!
+	wait_until 20 says "$dir/out" '^again in 100 ms'
+	wait_until 20 says "$dir/out" '^again in 200 ms'
+	says "$dir/out" "cannot start: .*later' is missing" || fail "$(cat "$dir/out")"
+	mkdir "$dir/later"
+	wait_until 20 says "$dir/out" 'the leader is here:1'
+	wait_until 40 gone "$component"
+	wait "$component" || fail "$(cat "$dir/out")"
+}
+
 run_tests "$@"

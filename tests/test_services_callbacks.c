@@ -62,6 +62,47 @@ static void a_contender_may_hold_its_own_lock_while_confirming(void **state)
 	close_services(s);
 }
 
+struct eager {
+	struct post post;
+	fsha_election *election; /* as fsha_election_start sets it, with no lock of ours */
+	bool granted, found;
+};
+
+static void on_eager_grant(void *ctx, const fsha_uuid *session, uint64_t epoch)
+{
+	struct eager *c = ctx;
+
+	(void)epoch;
+	post_lock(&c->post);
+	c->found = fsha_election_has_leadership(c->election, session);
+	c->granted = true;
+	post_unlock(&c->post);
+}
+
+static void on_eager_revoke(void *ctx)
+{
+	(void)ctx;
+}
+
+static void the_election_is_there_when_the_grant_comes(void **state)
+{
+	fsha_services *s = open_services();
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct eager c = { .granted = false };
+		const fsha_contender contender = { sizeof(contender), &c, on_eager_grant,
+						   on_eager_revoke, NULL };
+
+		post_init(&c.post);
+		assert_ok(fsha_election_start(s, ELECTION, &contender, &c.election, &t.error));
+		WAIT_FOR(&c.post, c.granted);
+		assert_true(c.found);
+		assert_ok(fsha_election_close(c.election, &t.error));
+	}
+	close_services(s);
+}
+
 /* ---- what is not ours ---- */
 
 static void records_of_elections_that_nobody_takes_part_in_are_left_alone(void **state)
@@ -125,15 +166,17 @@ static void see(fsha_services *s, const struct leader *leader)
 
 static void the_same_leader_is_told_again_after_there_was_none(void **state)
 {
-	const struct leader leader = { .state = LEADER_CONFIRMED,
-				       .epoch = 1,
-				       .session = { { 1 } },
-				       .member = { { 0 } },
-				       .address = "here" };
+	struct leader leader = {
+		.state = LEADER_CONFIRMED, .epoch = 1, .session = { { 1 } }, .address = "here"
+	};
 	fsha_services *s = open_services();
 	struct listener l = { .gate = NULL };
+	struct player p;
 
 	(void)state;
+	/* A leader whose process is alive: that of another election. */
+	player_lead(&p, s, ELECTION);
+	leader.member = s->member->id;
 	listen_to(&l, s, "nobody");
 	see(s, &leader);
 	see(s, &leader);
@@ -148,6 +191,7 @@ static void the_same_leader_is_told_again_after_there_was_none(void **state)
 	assert_false(l.heard[1].leader);
 	assert_string_equal(l.heard[2].address, "here");
 	assert_true(fsha_uuid_equal(&l.heard[2].session, &l.heard[0].session));
+	player_close(&p);
 	close_services(s);
 }
 
@@ -233,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_contender_may_hold_its_own_lock_while_confirming),
+		TEST(the_election_is_there_when_the_grant_comes),
 		TEST(records_of_elections_that_nobody_takes_part_in_are_left_alone),
 		TEST(the_same_address_with_a_new_session_is_told),
 		TEST(the_same_leader_is_told_again_after_there_was_none),

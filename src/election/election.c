@@ -201,8 +201,12 @@ static int start_workers(struct fsha_services *s)
 	return r;
 }
 
-/* Into the list, with the threads that it needs. */
-static fsha_result enlist(struct fsha_services *s, struct fsha_election *e, fsha_error *reterr)
+/*
+ * Into the list, with the threads that it needs. *ret_election is set before the first callback can
+ * come, so that the contender may use it in there.
+ */
+static fsha_result enlist(struct fsha_services *s, struct fsha_election *e,
+			  fsha_election **ret_election, fsha_error *reterr)
 {
 	fsha_result result = FSHA_OK;
 	int r;
@@ -220,6 +224,7 @@ static fsha_result enlist(struct fsha_services *s, struct fsha_election *e, fsha
 		} else {
 			e->next = s->elections;
 			s->elections = e;
+			*ret_election = e;
 			if (s->standalone)
 				executor_post(s, &e->task);
 			else
@@ -255,13 +260,10 @@ fsha_result fsha_election_start(fsha_services *s, const char *name, const fsha_c
 	else
 		result = claim_open_election(&s->cluster, component, true, &e->dir_fd, reterr);
 	if (result == FSHA_OK)
-		result = enlist(s, e, reterr);
-	if (result != FSHA_OK) {
+		result = enlist(s, e, ret_election, reterr);
+	if (result != FSHA_OK)
 		election_unref(e);
-		return result;
-	}
-	*ret_election = e;
-	return FSHA_OK;
+	return result;
 }
 
 fsha_result fsha_election_start_job(fsha_services *s, const fsha_job_id *job,
