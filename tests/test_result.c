@@ -369,6 +369,16 @@ static void version_of_zeros_says_that_nothing_exists(void **state)
 	assert_true(fsha_version_is_existing(&settings));
 }
 
+static void default_ids_are_zeros(void **state)
+{
+	fsha_job_id zeros;
+
+	(void)state;
+	assert_true(fsha_uuid_is_null(&FSHA_DEFAULT_LEADER_ID));
+	assert_int_equal(fsha_job_id_parse("00000000000000000000000000000000", &zeros), FSHA_OK);
+	assert_memory_equal(&FSHA_DEFAULT_JOB_ID, &zeros, sizeof(zeros));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +397,7 @@ int main(void)
 		cmocka_unit_test(uuid_is_read_with_and_without_dashes_in_either_case),
 		cmocka_unit_test(what_is_no_uuid_is_refused),
 		cmocka_unit_test(only_the_uuid_of_zeros_is_null),
+		cmocka_unit_test(default_ids_are_zeros),
 		cmocka_unit_test(job_id_is_32_digits_and_nothing_else),
 		cmocka_unit_test(job_election_is_named_after_the_job),
 		cmocka_unit_test(version_comes_back_as_it_was_formatted),
