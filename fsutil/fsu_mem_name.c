@@ -92,12 +92,12 @@ int mem_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
 		place.node = o ? o->node : m->tree.root;
 	} else {
 		r = mem_look_at(m, dirfd, path, &place);
-		if (r == 0 && !place.node)
-			r = -ENOENT;
-		else if (r == 0 && place.slash && !place.node->is_dir)
+		if (r == 0 && place.node && place.slash && !place.node->is_dir)
 			r = -ENOTDIR;
 	}
-	if (r == 0)
+	if (r == 0 && !place.node)
+		r = -ENOENT;
+	if (r == 0 && place.node)
 		fill_stat(place.node, ret_stat);
 	mem_leave(m);
 	return r;
