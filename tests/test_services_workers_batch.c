@@ -344,6 +344,42 @@ static void nobody_sees_a_part_of_an_update(void **state)
 	done(&o);
 }
 
+/* ---- in memory ---- */
+
+/* Flink: StandaloneMesosWorkerStore. */
+static void standalone_workers_are_in_memory_and_gone_with_it(void **state)
+{
+	const fsha_worker_state_update update = { "taskmanager-00001", FSHA_WORKER_LAUNCHED, 0 };
+	fsha_framework_backup *backup = NULL;
+	fsha_worker_store *store;
+	fsha_services *s;
+
+	(void)state;
+	assert_ok(fsha_config_set(t.config, FSHA_KEY_TYPE, "NONE", &t.error));
+	s = open_services();
+	store = open_workers(s);
+	set_framework_id(store, "f"); /* nobody leads, and nobody needs to */
+	put(store, new_id(store));
+	assert_ok(fsha_worker_store_update_states(store, &update, 1, NULL, &t.error));
+	assert_int_equal(state_of(store, "taskmanager-00001"), FSHA_WORKER_LAUNCHED);
+	assert_ok(fsha_framework_backup_take(store, &backup, &t.error));
+	fsha_worker_store_close(store);
+	close_services(s);
+
+	s = open_services();
+	store = open_workers(s);
+	assert_int_equal(count_workers(store), 0);
+	assert_framework_id(store, "");
+	assert_ok(fsha_framework_backup_restore(store, backup, &t.error));
+	assert_int_equal(state_of(store, "taskmanager-00001"), FSHA_WORKER_LAUNCHED);
+	assert_string_equal(new_id(store), "taskmanager-00002");
+	fsha_free(backup);
+	fsha_worker_store_close(store);
+	close_services(s);
+	assert_int_equal(rmdir(t.dir), 0); /* nothing is in it */
+	assert_int_equal(mkdir(t.dir, 0700), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +392,7 @@ int main(void)
 		TEST(task_ids_never_go_back_after_a_restore),
 		TEST(a_restore_of_something_wrong_changes_nothing),
 		TEST(nobody_sees_a_part_of_an_update),
+		TEST(standalone_workers_are_in_memory_and_gone_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
