@@ -89,6 +89,3 @@ fsha_result fsha_state_store_batch(fsha_state_store *s, const fsha_state_change 
 		*ret_failed = failed;
 	return result;
 }
-
-_Static_assert(FSHA_STATE_BATCH_MAX == STORE_BATCH_MAX, "what is promised is what is done");
-_Static_assert(FSHA_STATE_BATCH_SIZE_MAX == STORE_BATCH_SIZE_MAX, "the same");

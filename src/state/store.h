@@ -147,8 +147,10 @@ struct store_change {
 	size_t size;
 	const fsha_version *staged; /* not NULL: the value is staged already, under this version */
 };
-#define STORE_BATCH_MAX PACK_MEMBERS_MAX
-#define STORE_BATCH_SIZE_MAX FSHA_STATE_VALUE_MAX /* bytes of all values together */
+#define STORE_BATCH_MAX FSHA_STATE_BATCH_MAX
+#define STORE_BATCH_SIZE_MAX FSHA_STATE_BATCH_SIZE_MAX /* bytes of all values together */
+_Static_assert(STORE_BATCH_MAX <= PACK_MEMBERS_MAX, "a batch is one pack");
+_Static_assert(STORE_BATCH_SIZE_MAX <= PACK_SIZE_MAX / 2, "with room for the envelopes");
 /*
  * All of the changes or none, in one commit: they have one version, in `ret_version`. The first one
  * that may not be made is the result, and `*ret_failed` its number; that is `count` for what is not

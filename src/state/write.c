@@ -157,7 +157,7 @@ fsha_result store_commit_locked(struct store *s, struct term *t, const struct st
 	fsha_version present, version = c->staged ? *c->staged : (fsha_version){ 0 };
 	const fsha_version *floor;
 	fsha_result result;
-	bool nothing;
+	bool nothing = false;
 
 	if (s->format && write.form == s->format->form)
 		write.stage = s->format->stage;
