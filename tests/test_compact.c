@@ -379,6 +379,25 @@ static void a_reader_finds_a_member_whose_pack_was_rewritten(void **state)
 	assert_value(&s->b, key_of(0), NULL);
 }
 
+/* Other processes write in it too, and of what they have in doubt nothing is known here. */
+static void in_a_shared_term_packs_are_made_and_its_tombstones_stay(void **state)
+{
+	struct stage *s = *state;
+
+	s->a.term->shared = true;
+	add_packed(s);
+	for (unsigned i = 0; i <= KEYS / 2; i++)
+		assert_int_equal(actor_remove(&s->a, key_of(i)), FSHA_OK);
+	store_compact(s->a.store);
+	assert_int_equal(count_files(s, "@pack~"), 2);
+	wait_retained(s);
+	clean_all(s);
+	assert_int_equal(count_files(s, "@pack~"), 1);
+	assert_int_equal(count_files(s, key_of(3)), 1);
+	assert_seen(s, key_of(3), NULL);
+	assert_seen(s, key_of(KEYS - 1), "packed");
+}
+
 static void what_is_damaged_or_large_stays_where_it_is(void **state)
 {
 	struct stage *s = *state;
@@ -427,6 +446,7 @@ int main(void)
 		TEST(a_pack_of_a_fenced_leader_never_appears),
 		TEST(while_a_pack_is_in_doubt_tombstones_stay_and_then_it_is_settled),
 		TEST(a_reader_finds_a_member_whose_pack_was_rewritten),
+		TEST(in_a_shared_term_packs_are_made_and_its_tombstones_stay),
 		TEST(what_is_damaged_or_large_stays_where_it_is),
 	};
 
