@@ -50,12 +50,12 @@ static void assert_same(const fsha_job_result *a, const fsha_job_result *b)
 	assert_int_equal(a->status, b->status);
 	assert_true(a->net_runtime_ms == b->net_runtime_ms);
 	assert_int_equal(a->accumulator_count, b->accumulator_count);
-	for (size_t i = 0; i < a->accumulator_count; i++) {
+	for (size_t i = 0; i < a->accumulator_count && a->accumulators && b->accumulators; i++) {
 		assert_string_equal(a->accumulators[i].name, b->accumulators[i].name);
 		assert_string_equal(a->accumulators[i].value, b->accumulators[i].value);
 	}
 	assert_int_equal(a->failure != NULL, b->failure != NULL);
-	if (a->failure) {
+	if (a->failure && b->failure) {
 		assert_string_equal(a->failure->class_name, b->failure->class_name);
 		assert_string_equal(a->failure->stack_trace, b->failure->stack_trace);
 		assert_string_equal(a->failure->throwable, b->failure->throwable);

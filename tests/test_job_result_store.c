@@ -229,8 +229,10 @@ static void an_entry_copied_for_another_job_is_refused(void **state)
 	size_t len;
 
 	assert_int_equal(create_dirty(&s->r, 1), FSHA_OK);
-	name = strrchr(file_of(s, DIRTY_1, path), '/') + 1;
+	name = path + sizeof(RESULTS);
+	(void)file_of(s, DIRTY_1, path);
 	data = crashfs_cat(s->disk, path, &len);
+	assert_non_null(data);
 	name[1] = '2';
 	crashfs_put(s->disk, path, data, len);
 	close_results(&s->r);

@@ -164,8 +164,10 @@ static void print_list(const json_t *jobs)
 	size_t i;
 
 	json_array_foreach(jobs, i, job)
+	{
 		printf("%s  %s\n", json_string_value(json_object_get(job, "job")),
 		       json_string_value(json_object_get(job, "status")));
+	}
 }
 
 static int ls(const struct arguments *a, const fsha_job_id *id)

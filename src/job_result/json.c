@@ -180,7 +180,7 @@ static int take_failure(const json_t *cause, struct parts *p, char *ret_why)
 		r = take_text(cause, "stack-trace", p, &p->stack_trace, ret_why);
 	if (r == 0)
 		r = take_text(cause, "serialized-throwable", p, &p->throwable, ret_why);
-	if (r == 0 && !is_base64(p->throwable))
+	if (r == 0 && p->throwable && !is_base64(p->throwable))
 		r = bad(-EBADMSG, ret_why, "\"serialized-throwable\" is no base64");
 	return r;
 }

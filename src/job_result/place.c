@@ -36,7 +36,7 @@ static int open_nearest(const struct fsha_services *s, bool *ret_is_parent)
 static fsha_result compare(const struct fsha_services *s, int fd, fsha_error *reterr)
 {
 	const struct cluster *c = &s->cluster;
-	struct fsu_stamp here, there;
+	struct fsu_stamp here = { 0 }, there = { 0 };
 	struct fsu_mount mount;
 	int r;
 

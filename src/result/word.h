@@ -4,15 +4,20 @@
 
 #include <stdbool.h>
 
+static inline char word_upper(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return c;
+}
+
 static inline bool word_equal(const char *a, const char *b)
 {
-	for (;; a++, b++) {
-		char x = *a >= 'a' && *a <= 'z' ? (char)(*a - 'a' + 'A') : *a;
-		char y = *b >= 'a' && *b <= 'z' ? (char)(*b - 'a' + 'A') : *b;
-
-		if (x != y || !x)
-			return x == y;
+	while (*a && word_upper(*a) == word_upper(*b)) {
+		a++;
+		b++;
 	}
+	return !*a && !*b;
 }
 
 #endif
