@@ -17,7 +17,7 @@
 #include "tests/lib/disk.h"
 #include "tests/lib/holder.h"
 
-#define LARGE 300000u /* two chunks */
+#define LARGE 70000u /* just a stream: the sweeps copy it many thousand times */
 #define SOURCE "/local/source"
 #define TARGET "/local/target"
 #define ROOM "/c/blobs/job_000000000000000000000000000000a1"
@@ -85,9 +85,9 @@ static inline const char *differs(struct crashfs *disk, const char *path, char c
 		return "it is not there";
 	if (len != size)
 		return "it has another size";
-	for (size_t i = 0; i < len; i++)
-		if (data[i] != (uint8_t)c)
-			return "it has another content";
+	/* Each byte as the one before it, without a loop that a sanitizer makes slow. */
+	if (len > 0 && (data[0] != (uint8_t)c || memcmp(data, data + 1, len - 1) != 0))
+		return "it has another content";
 	return NULL;
 }
 

@@ -137,7 +137,7 @@ static void a_leader_that_is_fenced_while_it_puts_publishes_nothing(void **state
 
 static void shorten(struct scene *s)
 {
-	put_local(s->h.disk, SOURCE, 'b', 70000);
+	put_local(s->h.disk, SOURCE, 'b', 66000);
 }
 
 static void a_local_file_that_shrinks_while_it_is_read_is_not_stored(void **state)
