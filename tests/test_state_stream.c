@@ -144,7 +144,7 @@ static void a_small_value_is_an_ordinary_record(void **state)
 
 static void sizes_around_the_border_between_record_and_stream_come_back(void **state)
 {
-	static const size_t sizes[] = { 65535, 65536, 65537, 65538, 2 * 65536 + 1 };
+	static const size_t sizes[] = { 65535, 65536, 65537, 65538, LARGE };
 	struct scene *s = *state;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -181,7 +181,7 @@ static void a_source_that_ends_too_early_is_invalid_and_nothing_is_written(void 
 
 	assert_said(fsha_state_store_add_fd(s->store, "x", s->fd, LARGE + 1, NULL, &s->error),
 		    FSHA_E_INVALID);
-	assert_non_null(strstr(s->error.message, "ended after 300000 of 300001 bytes"));
+	assert_non_null(strstr(s->error.message, "ended after 70000 of 70001 bytes"));
 	assert_int_equal(lseek(s->fd, LARGE - 5, SEEK_SET), LARGE - 5);
 	assert_said(fsha_state_store_add_fd(s->store, "x", s->fd, 6, NULL, &s->error),
 		    FSHA_E_INVALID);
@@ -233,7 +233,7 @@ static void what_would_be_refused_then_is_refused_before_it_is_read(void **state
 	assert_said(fsha_state_store_replace_fd(s->store, "k", &other, s->fd, FSHA_TO_END, NULL,
 						&s->error),
 		    FSHA_E_VERSION);
-	assert_true(lseek(s->fd, 0, SEEK_CUR) < LARGE / 2);
+	assert_true(lseek(s->fd, 0, SEEK_CUR) < LARGE);
 	assert_said(fsha_state_store_replace_fd(s->store, "none", &other, s->fd, FSHA_TO_END, NULL,
 						&s->error),
 		    FSHA_E_NOT_FOUND);

@@ -16,7 +16,7 @@
 #include "fsutil/fsu_stream.h"
 #include "tests/lib/holder.h"
 
-#define LARGE 300000u /* two chunks */
+#define LARGE 70000u /* just a stream: the sweeps copy it many thousand times */
 #define DIRECTORY "/c/state/ns"
 
 struct scene {
