@@ -113,8 +113,10 @@ static void web_monitor_address_is_a_url_of_the_rest_endpoint(void **state)
 		       FSHA_E_CONFIG, "neither rest.address nor jobmanager.rpc.address is set");
 	set(FSHA_KEY_JOB_MANAGER_ADDRESS, "jm");
 	assert_web_monitor("http://jm:8081");
-	set("web.address", "web");
-	assert_web_monitor("http://web:8081");
+	/* In Flink this is what the server binds to, and no old name of where it is found. */
+	set("web.address", "0.0.0.0");
+	set("web.port", "8082");
+	assert_web_monitor("http://jm:8082");
 	set(FSHA_KEY_REST_ADDRESS, "fe80::1");
 	set(FSHA_KEY_REST_PORT, "0");
 	assert_web_monitor("http://[fe80::1]:0");
