@@ -47,6 +47,49 @@ test_restore_makes_a_cluster_that_is_not_there() {
 	equal "$(get $one)" graph
 }
 
+# all CLUSTER: what every kind of store holds, as the command prints it.
+all() {
+	local FSHA_CLUSTER_ID=$1 key
+	export FSHA_CLUSTER_ID
+	"$FSHA" job get $one
+	"$FSHA" result get $two
+	"$FSHA" running ls
+	"$FSHA" state space get name --election somebody
+	"$FSHA" state space get large --election somebody | cksum
+	key=$("$FSHA" blob ls | grep -o 'p-[0-9a-f-]*')
+	"$FSHA" blob get "$key" | cksum
+	"$FSHA" worker get task-1
+	"$FSHA" worker framework-id
+	"$FSHA" worker next-id
+	"$FSHA" checkpoint counter $one
+}
+
+test_every_kind_of_store_comes_back() {
+	head -c 3000000 /dev/urandom >"$dir/large"
+	put $one graph
+	printf '{"result":{"id":"%s","application-status":"SUCCEEDED","accumulator-results":{},"net-runtime":5},"version":1}' \
+		$two | "$FSHA" result put
+	"$FSHA" running set $one RUNNING
+	"$FSHA" state space put name --election somebody <<<value
+	"$FSHA" state space put large --election somebody "$dir/large"
+	"$FSHA" blob put "$dir/large" >"$dir/key"
+	"$FSHA" worker put task-1 <<<launch
+	"$FSHA" worker framework-id set framework
+	"$FSHA" worker next-id >"$dir/id"
+	"$FSHA" checkpoint counter $one 17
+	expect 0 verify
+	expect 0 backup "$dir/backup.tar.gz"
+	export FSHA_CLUSTER_ID=/another
+	expect 0 restore "$dir/backup.tar.gz"
+	expect 0 verify
+	all /default >"$dir/before"
+	all /another >"$dir/after"
+	# When it was stored last is of the store, not of the worker.
+	sed -i 's/[0-9TZ:.-]*Z.*//' "$dir/before" "$dir/after"
+	diff "$dir/before" "$dir/after" >"$dir/diff" || fail "$(<"$dir/diff")"
+	[ "$(wc -l <"$dir/after")" -ge 10 ] || fail "too little: $(<"$dir/after")"
+}
+
 test_restore_is_refused_while_somebody_leads() {
 	put $one graph
 	expect 0 backup "$dir/backup.tar.gz"

@@ -172,15 +172,9 @@ static fsha_result claim_all(struct restore *r, fsha_error *reterr)
 static fsha_result open_store(struct restore *r, const struct area *area, const char *directory,
 			      const char *election, struct store **ret_store, fsha_error *reterr)
 {
-	const struct store_options options = {
-		.directory = directory,
-		.election = election,
-		.kind = area->kind,
-		.format = area->format,
-		.owned = area->nesting != AREA_FLAT,
-		.removable = area->nesting != AREA_FLAT && area->nesting != AREA_BY_NAMESPACE,
-	};
+	struct store_options options = { .directory = directory, .election = election };
 
+	area_store_options(area, r->services->job_result_path, &options);
 	return services_store_open(r->services, &options, ret_store, reterr);
 }
 

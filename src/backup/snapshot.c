@@ -9,9 +9,9 @@
 #include "src/result/error.h"
 #include "src/state/owner.h"
 
-void snapshot_init(struct snapshot *snap, const struct cluster *c)
+void snapshot_init(struct snapshot *snap, const struct cluster *c, const char *results)
 {
-	*snap = (struct snapshot){ .cluster = c };
+	*snap = (struct snapshot){ .cluster = c, .results = results };
 }
 
 static void drop_values(struct snapshot *snap)
@@ -46,13 +46,12 @@ static struct term *no_term(void *ctx, const char *election)
 static fsha_result open_store(struct snapshot *snap, struct snapshot_store *s, fsha_error *reterr)
 {
 	const struct term_source terms = { no_term, NULL };
-	/* Not `owned`: whose it is is asked for, not checked. */
-	const struct store_options options = {
-		.directory = s->directory,
-		.election = s->election,
-		.kind = s->area->kind,
-		.format = s->area->format,
-	};
+	struct store_options options = { .directory = s->directory, .election = s->election };
+
+	area_store_options(s->area, snap->results, &options);
+	options.removable = false;
+	if (s->area->nesting != AREA_FLAT)
+		options.owned = false; /* whose it is was asked for just now */
 
 	return store_open(snap->cluster, &terms, &options, &s->store, reterr);
 }
@@ -146,7 +145,7 @@ static bool is_unchanged(const struct snapshot *snap, const struct snapshot_stor
 {
 	const struct cluster *c = snap->cluster;
 	struct fsu_stamp now;
-	int r = fsu_stamp_read(c->fs, c->fd, s->directory, &now);
+	int r = fsu_stamp_read(c->fs, c->fd, s->store->path, &now);
 
 	if (!s->there)
 		return r == -ENOENT;

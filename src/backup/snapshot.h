@@ -29,6 +29,7 @@ struct snapshot_value {
 
 struct snapshot {
 	const struct cluster *cluster;
+	const char *results;
 	struct snapshot_store *stores;
 	struct snapshot_value *values;
 	size_t value_count;
@@ -38,7 +39,8 @@ struct snapshot {
 	uint64_t damaged;
 };
 
-void snapshot_init(struct snapshot *snap, const struct cluster *c);
+/* `results`: as for area_store_options. */
+void snapshot_init(struct snapshot *snap, const struct cluster *c, const char *results);
 void snapshot_done(struct snapshot *snap);
 /*
  * Look, or look again. TIMEOUT: until `deadline_ns` there was no moment at which nothing changed;

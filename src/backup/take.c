@@ -340,7 +340,7 @@ fsha_result fsha_backup_take(fsha_services *s, const fsha_backup_options *option
 	if (result != FSHA_OK)
 		return result;
 	t = (struct take){ .cluster = &s->cluster, .sink = sink, .flags = o->flags };
-	snapshot_init(&t.snap, &s->cluster);
+	snapshot_init(&t.snap, &s->cluster, s->job_result_path);
 	t.snap.skip_damaged = o->flags & FSHA_BACKUP_SKIP_DAMAGED;
 	manifest_init(&t.manifest, services_fs(s));
 	t.hash = manifest_hash_create();

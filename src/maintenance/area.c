@@ -82,12 +82,16 @@ bool area_job_of_election(const char *election, fsha_job_id *ret_job)
 	       is_job(election + sizeof(JOB_PREFIX) - 1, ret_job);
 }
 
-void area_store_options(const struct area *area, struct store_options *options)
+void area_store_options(const struct area *area, const char *results, struct store_options *options)
 {
 	options->kind = area->kind;
 	options->format = area->format;
 	options->owned = area->nesting != AREA_FLAT;
 	options->removable = area->nesting == AREA_BY_JOB || area->nesting == AREA_BY_JOB_OF_ONE;
+	if (area->kind == FSU_KIND_JOB_RESULT && results) {
+		options->path = results;
+		options->owned = true;
+	}
 }
 
 /* Two names that sort next to each other when they are versions of one key. */

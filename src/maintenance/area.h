@@ -39,8 +39,12 @@ bool area_names_store(const struct area *area, const char *name, fsha_job_id *re
 void area_election(const struct area *area, const char *name, char *ret_election);
 /* Is it a job's election, and of which job? */
 bool area_job_of_election(const char *election, fsha_job_id *ret_job);
-/* What the area says of a store in it: all but directory and election. */
-void area_store_options(const struct area *area, struct store_options *options);
+/*
+ * What the area says of a store in it: all but directory and election. `results`: where
+ * job_results/ lies when that is not in the cluster directory; or NULL.
+ */
+void area_store_options(const struct area *area, const char *results,
+			struct store_options *options);
 /* Is nothing in the directory useless? One listing; true when it cannot be read. */
 bool area_is_tidy(const struct cluster *c, const char *directory);
 /* "job_graphs", "state/<name>". */

@@ -131,7 +131,8 @@ static bool is_reason(const struct finding *f)
 }
 
 /* The store that a finding speaks of. False: none. */
-static bool find_store(const char *path, const char *election, struct store_options *ret_options)
+static bool find_store(const struct actions *a, const char *path, const char *election,
+		       struct store_options *ret_options)
 {
 	for (size_t i = 0; i < areas_count; i++) {
 		size_t len = strlen(areas[i].directory);
@@ -140,7 +141,7 @@ static bool find_store(const char *path, const char *election, struct store_opti
 		if (strncmp(path, areas[i].directory, len) != 0 || path[len] != (flat ? '\0' : '/'))
 			continue;
 		*ret_options = (struct store_options){ .directory = path, .election = election };
-		area_store_options(&areas[i], ret_options);
+		area_store_options(&areas[i], a->services->job_result_path, ret_options);
 		return true;
 	}
 	return false;
@@ -159,7 +160,7 @@ static void open_stores(struct actions *a, struct duty *duties, size_t count)
 		struct store_options options;
 
 		if ((f->code != FINDING_OLD_VERSIONS && f->code != FINDING_TOMBSTONES) ||
-		    !find_store(f->path, f->election, &options))
+		    !find_store(a, f->path, f->election, &options))
 			continue;
 		if (services_store_open(a->services, &options, &duties[i].store, &error) != FSHA_OK)
 			duties[i].store = NULL;

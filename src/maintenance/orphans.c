@@ -39,7 +39,7 @@ static bool remove_store(struct fsha_services *s, const struct area *area, const
 	struct store *store;
 	fsha_result result;
 
-	area_store_options(area, &options);
+	area_store_options(area, s->job_result_path, &options);
 	if (services_store_open(s, &options, &store, NULL) != FSHA_OK)
 		return false;
 	result = store_remove_directory(store, NULL);

@@ -34,11 +34,7 @@ static struct kept_store *keep(struct fsha_services *s, const char *directory, c
 
 	if (!k)
 		return NULL;
-	area_store_options(area, &options);
-	if (area->kind == FSU_KIND_JOB_RESULT && s->job_result_path) {
-		options.path = s->job_result_path;
-		options.owned = true;
-	}
+	area_store_options(area, s->job_result_path, &options);
 	if (store_open(&s->cluster, &terms, &options, &k->store, NULL) != FSHA_OK) {
 		fsu_release(services_fs(s), k);
 		return NULL;
