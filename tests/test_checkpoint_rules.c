@@ -113,9 +113,10 @@ static void subsuming_by_example(void **state)
 		for (size_t i = 0; i < n; i++)
 			types[i] = e->types[i] == 'c' ? C : e->types[i] == 's' ? S : Y;
 		(void)checkpoint_subsume(types, n, e->retain, drop);
+		memcpy(left, e->types, n + 1);
 		for (size_t i = 0; i < n; i++)
-			left[i] = drop[i] ? 'x' : e->types[i];
-		left[n] = '\0';
+			if (drop[i])
+				left[i] = 'x';
 		assert_string_equal(left, e->left);
 	}
 }

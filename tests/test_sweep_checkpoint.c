@@ -119,7 +119,9 @@ static char form(const char *found, int64_t id)
 
 	(void)snprintf(marked, sizeof(marked), "m%" PRId64, id);
 	(void)snprintf(live, sizeof(live), "%" PRId64, id);
-	return strstr(found, marked) ? 'm' : strstr(found, live) ? 'v' : ' ';
+	if (strstr(found, marked))
+		return 'm';
+	return strstr(found, live) ? 'v' : ' ';
 }
 
 /* The next master takes over; `end` or one more checkpoint. Returns whether 1 was discarded. */

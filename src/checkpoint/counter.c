@@ -122,7 +122,7 @@ static fsha_result take(fsha_checkpoint_id_counter *c, int64_t *ret_id, fsha_err
 {
 	fsha_version version;
 	fsha_result result;
-	int64_t id;
+	int64_t id = 0;
 
 	result = look(c, &id, &version, reterr);
 	if (result == FSHA_OK && id == INT64_MAX)
