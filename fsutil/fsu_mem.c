@@ -7,7 +7,6 @@
 #include "fsutil/fsu_mem_open.h"
 
 #define TMPFS_TYPE 0x01021994
-#define MOUNT_LINE "1 0 0:1 / / rw - tmpfs memory rw\n"
 
 /* ---- what it is ---- */
 
@@ -26,10 +25,11 @@ static int mem_fstatfs(void *ctx, int fd, struct statfs *ret_statfs)
 
 static ssize_t mem_mountinfo(void *ctx, char *buf, size_t len)
 {
-	size_t n = strlen(MOUNT_LINE) < len ? strlen(MOUNT_LINE) : len;
+	static const char line[] = "1 0 0:1 / / rw - tmpfs memory rw\n";
+	size_t n = sizeof(line) - 1 < len ? sizeof(line) - 1 : len;
 
 	(void)ctx;
-	memcpy(buf, MOUNT_LINE, n);
+	memcpy(buf, line, n);
 	return (ssize_t)n;
 }
 

@@ -302,8 +302,11 @@ int mem_lock(void *ctx, int fd, int command, struct flock *lock)
 	else {
 		const struct mem_open *other = conflict(m, o, lock->l_type);
 
-		lock->l_type = other ? other->locked : F_UNLCK;
-		lock->l_pid = other ? -1 : lock->l_pid;
+		lock->l_type = F_UNLCK;
+		if (other) {
+			lock->l_type = other->locked;
+			lock->l_pid = -1;
+		}
 	}
 	mem_leave(m);
 	return r;

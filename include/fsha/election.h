@@ -55,8 +55,9 @@ typedef struct fsha_contender {
  * Contend for the election `name` (any name of 1 to FSHA_NAME_MAX bytes once encoded). `contender`
  * is copied. The process becomes a member of the cluster with its first election.
  *
- * FSHA_OK: contending; the grant comes by callback, for which *ret_election is set already. FSHA_E_STATE: this services object already
- * contends for it. FSHA_E_IO and so on: could not become a member or make the election's directory.
+ * FSHA_OK: contending; the grant comes by callback, for which *ret_election is set already.
+ * FSHA_E_STATE: this services object already contends for it. FSHA_E_IO and so on: could not become
+ * a member or make the election's directory.
  *
  * Any thread, not from a callback. May block for as long as the filesystem does. Since 0.1.
  */
