@@ -15,7 +15,7 @@
 
 #define KEYS 12
 #define STEPS 300
-#define SEEDS 24
+#define SEEDS 15
 #define SEEDS_LONG 2000
 #define LEASE_NS (36000 * FSU_NS_PER_S)
 
