@@ -15,6 +15,7 @@
 #include "fsha/maintenance.h"
 #include "src/cluster/layout.h"
 #include "src/maintenance/orphans.h"
+#include "src/maintenance/quarantine.h"
 #include "src/maintenance/remains.h"
 #include "src/maintenance/retire.h"
 #include "src/maintenance/verify.h"

@@ -143,6 +143,40 @@ FSHA_API fsha_result fsha_gc(fsha_services *services, const fsha_gc_options *opt
 			     int (*visit)(void *ctx, const fsha_action *action), void *ctx,
 			     fsha_maintenance_summary *ret_summary, fsha_error *reterr);
 
+/* Do it. Without this flag it is only told what would be done. */
+#define FSHA_REPAIR_APPLY 1u
+/* Also where an older version of an entry, which is named, becomes visible by it. */
+#define FSHA_REPAIR_ACCEPT_OLDER 2u
+
+typedef struct fsha_repair_options {
+	size_t struct_size;
+	uint32_t flags;     /* FSHA_REPAIR_* */
+	uint32_t reserved0; /* must be 0 */
+} fsha_repair_options;
+#define FSHA_REPAIR_OPTIONS_INIT                  \
+	{                                         \
+		sizeof(fsha_repair_options), 0, 0 \
+	}
+
+/**
+ * Verify, and move what no leader can live with out of the way: damaged records, records that
+ * belong elsewhere, versions above any epoch of their election. Each goes to quarantine/, under a
+ * name that tells where it was, and nothing is deleted. An empty directory without its owner is
+ * removed.
+ *
+ * The entry is gone then, or has the older version that is left of it: that one is named, and it is
+ * not done without FSHA_REPAIR_ACCEPT_OLDER. Every move is fenced: done under a term of the
+ * election that may write there, this process's or a short one of office. `options` may be NULL,
+ * `visit` too; as with fsha_gc.
+ *
+ * FSHA_OK: all that was asked for was done. FSHA_E_NOT_LEADER: somebody else leads an election for
+ * which there is something to do; he is named, and the rest was done. Otherwise the first failure.
+ * FSHA_E_INVALID: an unknown flag or size. Since 0.1.
+ */
+FSHA_API fsha_result fsha_repair(fsha_services *services, const fsha_repair_options *options,
+				 int (*visit)(void *ctx, const fsha_action *action), void *ctx,
+				 fsha_maintenance_summary *ret_summary, fsha_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif

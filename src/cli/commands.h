@@ -10,6 +10,7 @@ int run_main(int argc, char **argv, struct cli_options *options);
 int status_main(int argc, char **argv, struct cli_options *options);
 int watch_main(int argc, char **argv, struct cli_options *options);
 int history_main(int argc, char **argv, struct cli_options *options);
+int repair_main(int argc, char **argv, struct cli_options *options);
 int gc_main(int argc, char **argv, struct cli_options *options);
 int verify_main(int argc, char **argv, struct cli_options *options);
 int archive_main(int argc, char **argv, struct cli_options *options);

@@ -19,7 +19,7 @@ static const struct command {
 	{ "worker", worker_main },  { "state", state_main },
 	{ "blob", blob_main },      { "checkpoint", checkpoint_main },
 	{ "result", result_main },  { "running", running_main },
-	{ "gc", gc_main },
+	{ "gc", gc_main },          { "repair", repair_main },
 };
 
 static const char help[] =
@@ -35,8 +35,8 @@ static const char help[] =
 	"  history ELECTION                                   who led when, and how it ended\n"
 	"  metrics                                            how the cluster stands, for "
 	"Prometheus\n"
-	"  verify, gc                                         is it sound; take away what is "
-	"useless\n"
+	"  verify, repair, gc                                 is it sound; mend it; take away what "
+	"is useless\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
 	"  result ls|get|put|mark-clean|rm [ID] [FILE]        what became of jobs\n"
 	"  running ls|get|set|rm [ID] [RUNNING|DONE]          which jobs run and which are done\n"

@@ -25,6 +25,14 @@ void layout_parent(const char *directory, char *ret_parent)
 	ret_parent[len] = '\0';
 }
 
+bool layout_is_quarantine_name(const char *name)
+{
+	struct fsu_uuid ignored;
+
+	return strlen(name) > FSU_UUID_HEX && name[FSU_UUID_HEX] == '~' &&
+	       fsu_uuid_parse(name, FSU_UUID_HEX, &ignored) == 0;
+}
+
 size_t settings_encode(const struct settings *settings, uint8_t *buf)
 {
 	struct fsu_writer w = { .buf = buf, .size = SETTINGS_SIZE };

@@ -23,6 +23,12 @@
 void layout_parent(const char *directory, char *ret_parent);
 
 /*
+ * Names in quarantine/: "<32 hex>~<where it was, encoded>". On its way there a record is in a
+ * tenure under that name, and whoever takes the tenure apart sends it on instead of into the trash.
+ */
+bool layout_is_quarantine_name(const char *name);
+
+/*
  * Make `component` in `parent_fd` a new cluster directory. FSHA_OK also when another process made
  * one at the same time: the caller opens what is there.
  */

@@ -28,6 +28,17 @@ bool tenure_parse(const char *name, uint64_t *ret_epoch, struct fsu_uuid *ret_se
 	       fsu_uuid_parse(name + SESSION_AT, FSU_UUID_HEX, ret_session) == 0;
 }
 
+/* What a repair was taking to quarantine comes there. Anything else, and failure: not 0. */
+static int send_on(const struct cluster *c, int election_fd, const char *from, const char *entry)
+{
+	char to[sizeof(LAYOUT_QUARANTINE) + 256];
+
+	if (!layout_is_quarantine_name(entry))
+		return -EINVAL;
+	(void)snprintf(to, sizeof(to), LAYOUT_QUARANTINE "/%s", entry);
+	return fsu_renameat(c->fs, election_fd, from, c->fd, to);
+}
+
 /*
  * Move one entry of a tenure out of it. -ENOENT: it was published, or another candidate moved it.
  */
@@ -42,6 +53,8 @@ static int discard(const struct cluster *c, int election_fd, const char *tenure,
 		return r;
 	fsu_uuid_format(&unique, to + sizeof(LAYOUT_TRASH));
 	(void)snprintf(from, sizeof(from), "%s/%s", tenure, entry);
+	if (send_on(c, election_fd, from, entry) == 0)
+		return 0;
 	r = fsu_renameat(c->fs, election_fd, from, election_fd, to);
 	if (r != -ENOENT)
 		return r;
