@@ -43,7 +43,7 @@ static int compare_texts(const void *a, const void *b)
 static void new_codes(const struct findings *before, const struct findings *after, char *ret_codes,
 		      size_t size)
 {
-	const char *codes[64];
+	const char *codes[64] = { NULL };
 	size_t n = 0, used = 0;
 
 	for (size_t i = 0; i < after->count && n < 64; i++)
