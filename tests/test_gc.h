@@ -109,4 +109,30 @@ static inline void assert_told(struct place *p, const char *text)
 		fail_msg("'%s' was not told, but:\n%s", text, p->told);
 }
 
+#define STRANGER_ELECTION LAYOUT_ELECTIONS "/job-" STRANGER
+
+static inline void store_orphans(struct town *t)
+{
+	town_write(t, BLOBS, ACTOR_ELECTION, FSU_KIND_BLOB, true, "b", "blob");
+	town_write(t, LAYOUT_BLOBS "/job_" TOWN_JOB, ACTOR_ELECTION, FSU_KIND_BLOB, true, "b",
+		   "blob");
+	town_write(t, LAYOUT_BLOBS "/job_" TOWN_JOB_2, ACTOR_ELECTION, FSU_KIND_BLOB, true, "b",
+		   "blob");
+}
+
+/* An election as a former process left it. */
+static inline void make_election(struct place *p, const char *epoch, const char *member)
+{
+	assert_int_equal(
+		fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, STRANGER_ELECTION), 0700),
+		0);
+	assert_int_equal(fsu_mkdirat(p->town.hand, AT_FDCWD,
+				     town_path(&p->town, STRANGER_ELECTION "/trash"), 0700),
+			 0);
+	crashfs_put(
+		p->disk,
+		town_path(&p->town, STRANGER_ELECTION "/epoch-%s-" STRANGER "-%s", epoch, member),
+		"", 0);
+}
+
 #endif

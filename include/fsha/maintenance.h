@@ -131,6 +131,11 @@ typedef struct fsha_gc_options {
  * tombstones, tenures that came to no end, trash, blobs of jobs that are gone. The leaders do the
  * same in the background for what they lead, so it is needed only for clusters at rest.
  *
+ * A job is gone when it has no graph, no running entry and no dirty result; its blobs of earlier
+ * terms are removed then, also those of a job that was never told of, by who uses the blob store
+ * without the job graph store: ask for a dry run first. In the background they are removed only if
+ * the job's election was led and is vacant and there are no checkpoints of it.
+ *
  * What belongs to an election is done in a short term of office of two seconds or more, or under
  * the term that this process leads; where somebody else leads it is left to him. `options` may be
  * NULL, `visit` too: it is given each thing; a non-zero return of it stops the telling.

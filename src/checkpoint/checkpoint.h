@@ -17,6 +17,7 @@
 #include "fsha/checkpoint.h"
 #include "src/services/services.h"
 
+#define CHECKPOINT_COUNTER_KEY "@counter"
 #define CHECKPOINT_KEY_SIZE 20 /* 19 digits and the terminator */
 #define CHECKPOINT_DIRECTORY_SIZE 64
 

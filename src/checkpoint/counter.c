@@ -10,7 +10,6 @@
 #include "src/checkpoint/checkpoint.h"
 #include "src/result/error.h"
 
-#define COUNTER_KEY "@counter"
 #define COUNT_SIZE 8
 #define FIRST_ID 1
 /* Others that take ids of the same job at the same moment: threads and processes of one term. */
@@ -78,7 +77,7 @@ static fsha_result look(fsha_checkpoint_id_counter *c, int64_t *ret_id, fsha_ver
 	fsha_result result;
 	int64_t id;
 
-	result = store_get(c->store, COUNTER_KEY, &record, ret_version, &error);
+	result = store_get(c->store, CHECKPOINT_COUNTER_KEY, &record, ret_version, &error);
 	if (result == FSHA_E_NOT_FOUND) {
 		*ret_version = (fsha_version){ 0 };
 		*ret_id = FIRST_ID;
@@ -91,7 +90,8 @@ static fsha_result look(fsha_checkpoint_id_counter *c, int64_t *ret_id, fsha_ver
 	id = (int64_t)fsu_get_u64(&r);
 	if (fsu_reader_end(&r) < 0 || id < FIRST_ID)
 		result = error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
-				   "'%s/" COUNTER_KEY "' is damaged: set it to an id that was not "
+				   "'%s/" CHECKPOINT_COUNTER_KEY
+				   "' is damaged: set it to an id that was not "
 				   "used yet",
 				   c->store->directory);
 	else
@@ -110,11 +110,11 @@ static fsha_result put(fsha_checkpoint_id_counter *c, int64_t id, const fsha_ver
 
 	fsu_put_u64(&w, (uint64_t)id);
 	if (fsha_version_is_existing(expected))
-		result = store_write(c->store, STORE_REPLACE, COUNTER_KEY, expected, data, w.len,
-				     NULL, reterr);
+		result = store_write(c->store, STORE_REPLACE, CHECKPOINT_COUNTER_KEY, expected,
+				     data, w.len, NULL, reterr);
 	else
-		result = store_write(c->store, STORE_ADD, COUNTER_KEY, NULL, data, w.len, NULL,
-				     reterr);
+		result = store_write(c->store, STORE_ADD, CHECKPOINT_COUNTER_KEY, NULL, data, w.len,
+				     NULL, reterr);
 	return result == FSHA_E_EXISTS || result == FSHA_E_NOT_FOUND ? FSHA_E_VERSION : result;
 }
 
@@ -127,7 +127,7 @@ static fsha_result take(fsha_checkpoint_id_counter *c, int64_t *ret_id, fsha_err
 	result = look(c, &id, &version, reterr);
 	if (result == FSHA_OK && id == INT64_MAX)
 		return error_set(reterr, FSHA_E_STATE, 0, "get_and_increment",
-				 "the counter '%s/" COUNTER_KEY "' has reached its end",
+				 "the counter '%s/" CHECKPOINT_COUNTER_KEY "' has reached its end",
 				 c->store->directory);
 	if (result == FSHA_OK)
 		result = put(c, id + 1, &version, reterr);
@@ -143,7 +143,7 @@ static fsha_result set(fsha_checkpoint_id_counter *c, int64_t id, fsha_error *re
 	fsha_version version;
 	fsha_result result;
 
-	result = store_look(c->store, COUNTER_KEY, &version, &form, reterr);
+	result = store_look(c->store, CHECKPOINT_COUNTER_KEY, &version, &form, reterr);
 	if (result == FSHA_E_NOT_FOUND) {
 		version = (fsha_version){ 0 };
 		result = FSHA_OK;
@@ -235,8 +235,8 @@ fsha_result fsha_checkpoint_id_counter_shutdown(fsha_checkpoint_id_counter *c, i
 				 job_end);
 	(void)pthread_mutex_lock(&c->mutex);
 	if (!c->shut_down && checkpoint_end_is_global(job_end))
-		result = store_write(c->store, STORE_REMOVE, COUNTER_KEY, NULL, NULL, 0, NULL,
-				     reterr);
+		result = store_write(c->store, STORE_REMOVE, CHECKPOINT_COUNTER_KEY, NULL, NULL, 0,
+				     NULL, reterr);
 	if (result == FSHA_OK)
 		c->shut_down = true;
 	(void)pthread_mutex_unlock(&c->mutex);

@@ -55,7 +55,12 @@ static const struct argp argp = {
 	       "versions, trash, blobs of jobs that are gone. The leaders do the same in the "
 	       "background, so it is needed only for clusters at rest."
 	       "\vWhat an election's leader has to do is done in a short term of office, and left "
-	       "to the leader where there is one. Exit code 0 when all that could be done was.",
+	       "to the leader where there is one. A job is gone when it has no graph, no running "
+	       "entry and no dirty result: all its blobs of earlier terms are removed then, also "
+	       "if it was never told of, as where the blob store is used without job graphs. Look "
+	       "at --dry-run first. (In the background leaders remove them only when the job's "
+	       "election was led and is vacant, and it has no checkpoints.) Exit code 0 when all "
+	       "that could be done was.",
 	.children = cli_options_children,
 };
 

@@ -169,10 +169,17 @@ static void open_stores(struct actions *a, struct duty *duties, size_t count)
 	}
 }
 
-static bool take_orphan(void *ctx, const char *directory)
+static void tell_orphan(void *ctx, const char *directory, fsha_result result,
+			const fsha_error *error)
 {
-	actions_tell(ctx, FSHA_ACTION_DONE, FINDING_BLOBS_ORPHANED, directory, "removed");
-	return true;
+	if (result == FSHA_OK)
+		actions_tell(ctx, FSHA_ACTION_DONE, FINDING_BLOBS_ORPHANED, directory,
+			     "removed: its job has no graph, no running entry and no dirty result");
+	else if (result == FSHA_E_EXISTS)
+		actions_tell(ctx, FSHA_ACTION_LEFT, FINDING_BLOBS_ORPHANED, directory,
+			     "the present leader wrote there: the job may be about to start");
+	else
+		actions_fail(ctx, FINDING_BLOBS_ORPHANED, directory, error);
 }
 
 static void do_duties(struct actions *a, struct term *t, struct duty *duties, size_t count)
@@ -198,7 +205,7 @@ static void do_duties(struct actions *a, struct term *t, struct duty *duties, si
 				     term_is_live(t) ? "cleaned" : "the term ended meanwhile");
 	}
 	if (orphans)
-		(void)orphans_look(a->services, t, NULL, take_orphan, a);
+		(void)orphans_look(a->services, t, NULL, tell_orphan, a);
 	leader_clean(t);
 	for (int i = 0; i < TRASH_ROUNDS; i++)
 		if (tenure_empty_trash(t->cluster, t->election_fd, TRASH_BATCH) <= 0)
@@ -213,6 +220,17 @@ static void tell_all(struct actions *a, const struct duty *duties, size_t count,
 			     message);
 }
 
+static void plan_all(struct actions *a, const struct duty *duties, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		actions_tell(a, FSHA_ACTION_PLANNED, duties[i].finding->code,
+			     duties[i].finding->path, "%s",
+			     duties[i].finding->code == FINDING_BLOBS_ORPHANED ?
+				     "all blobs in it would be removed: their job has no graph, no "
+				     "running entry and no dirty result" :
+				     "it would be cleaned");
+}
+
 /* All of one election. */
 static void tend_election(struct actions *a, struct duty *duties, size_t count)
 {
@@ -221,7 +239,7 @@ static void tend_election(struct actions *a, struct duty *duties, size_t count)
 	fsha_result result;
 
 	if (a->dry_run) {
-		tell_all(a, duties, count, FSHA_ACTION_PLANNED, "it would be cleaned");
+		plan_all(a, duties, count);
 		return;
 	}
 	result = tenancy_take(a->services, duties[0].finding->election, &tenancy, &error);

@@ -1,8 +1,12 @@
 #include "src/maintenance/jobs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "src/checkpoint/checkpoint.h"
+#include "src/cluster/layout.h"
+#include "src/election/claim.h"
 #include "src/job_result/job_result.h"
 #include "src/maintenance/area.h"
 #include "src/result/error.h"
@@ -84,6 +88,58 @@ fsha_result jobs_read(const struct cluster *c, const char *results, struct jobs 
 bool jobs_has(const struct jobs *jobs, const fsha_job_id *id)
 {
 	return ids_has(&jobs->ids, id);
+}
+
+static bool was_led_and_is_vacant(const struct cluster *c, const char *election)
+{
+	struct epoch epoch = { .number = 0 };
+	struct fsu_list list;
+	int fd, r;
+
+	if (claim_open_election(c, election, false, &fd, NULL) != FSHA_OK)
+		return false;
+	fsu_list_init(&list, c->fs);
+	r = epoch_read(c, fd, &list, &epoch);
+	fsu_list_done(&list);
+	(void)fsu_close(c->fs, fd); /* a directory */
+	/* An election that was only just made for its first leader has the epoch 0. */
+	return r == 0 && epoch.number > 0 && epoch_is_vacant(&epoch);
+}
+
+/* As far as it is known. What is marked counts: its data waits to be discarded. */
+static bool has_checkpoints(const struct cluster *c, const char *directory, const char *election)
+{
+	struct store_options options = { .directory = directory,
+					 .election = election,
+					 .kind = FSU_KIND_CHECKPOINT,
+					 .owned = true,
+					 .removable = true };
+	const struct term_source terms = { no_term, NULL };
+	struct store_handle *handles = NULL;
+	fsha_version counter;
+	struct store *store;
+	size_t count = 0;
+	bool has;
+
+	if (store_open(c, &terms, &options, &store, NULL) != FSHA_OK)
+		return true;
+	has = store_handles(store, &handles, &count, NULL) != FSHA_OK || count > 0 ||
+	      store_exists(store, CHECKPOINT_COUNTER_KEY, &counter, NULL) != FSHA_OK ||
+	      fsha_version_is_existing(&counter);
+	fsu_release(c->fs, handles);
+	store_close(store);
+	return has;
+}
+
+bool jobs_has_ended(const struct cluster *c, const fsha_job_id *id)
+{
+	char election[FSHA_ELECTION_JOB_TEXT], key[FSHA_HEX_ID_TEXT];
+	char directory[AREA_DIRECTORY_SIZE];
+
+	(void)fsha_job_election_name(id, election);
+	(void)snprintf(directory, sizeof(directory), LAYOUT_CHECKPOINTS "/%s",
+		       fsha_job_id_format(id, key));
+	return was_led_and_is_vacant(c, election) && !has_checkpoints(c, directory, election);
 }
 
 void jobs_done(struct jobs *jobs)

@@ -3,23 +3,6 @@
 #include "src/maintenance/area.h"
 #include "src/maintenance/jobs.h"
 
-/* Was all in the directory written before this term? False also when that cannot be told. */
-static bool is_old(const struct cluster *c, const char *directory, const struct term *t)
-{
-	struct fsu_list list;
-	struct name name;
-	bool old;
-
-	fsu_list_init(&list, c->fs);
-	old = fsu_list_read(&list, c->fd, directory, c->local, cluster_lease_ns(c) / 10) == 0 &&
-	      list.stable;
-	for (size_t i = 0; i < list.count && old; i++)
-		old = !name_parse(fsu_list_name(&list, i), &name) ||
-		      name.version.epoch < t->epoch.number;
-	fsu_list_done(&list);
-	return old;
-}
-
 /* Asked anew at the last moment: the job may just have been submitted again. */
 static bool is_gone(const struct fsha_services *s, const fsha_job_id *job)
 {
@@ -33,23 +16,32 @@ static bool is_gone(const struct fsha_services *s, const fsha_job_id *job)
 	return gone;
 }
 
-static bool remove_store(struct fsha_services *s, const struct area *area, const char *directory)
+static fsha_result remove_store(struct fsha_services *s, const struct area *area,
+				const char *directory, fsha_error *reterr)
 {
 	struct store_options options = { .directory = directory, .election = area->election };
 	struct store *store;
 	fsha_result result;
 
 	area_store_options(area, s->job_result_path, &options);
-	if (services_store_open(s, &options, &store, NULL) != FSHA_OK)
-		return false;
-	result = store_remove_directory(store, NULL);
+	result = services_store_open(s, &options, &store, reterr);
+	if (result != FSHA_OK)
+		return result;
+	result = store_remove_former_directory(store, reterr);
 	services_store_close(s, store);
-	return result == FSHA_OK;
+	return result;
+}
+
+/* In the background only what stood still and is known to have ended. */
+static bool may_go(struct fsha_services *s, const char *directory, const fsha_job_id *job,
+		   struct still *still)
+{
+	return (!still || (still_is_dead(still, directory) && jobs_has_ended(&s->cluster, job))) &&
+	       is_gone(s, job);
 }
 
 static size_t look_in(struct fsha_services *s, struct term *t, const struct area *area,
-		      const struct jobs *jobs, struct still *still,
-		      bool (*take)(void *ctx, const char *directory), void *ctx)
+		      const struct jobs *jobs, struct still *still, orphans_told *told, void *ctx)
 {
 	const struct cluster *c = &s->cluster;
 	char directory[AREA_DIRECTORY_SIZE];
@@ -60,22 +52,26 @@ static size_t look_in(struct fsha_services *s, struct term *t, const struct area
 	fsu_list_init(&list, c->fs);
 	if (fsu_list_pass(&list, c->fd, area->directory, c->local) == 0)
 		for (size_t i = 0; i < list.count && term_is_live(t); i++) {
+			fsha_error error = FSHA_ERROR_INIT;
+			fsha_result result;
+
 			if (!area_names_store(area, fsu_list_name(&list, i), &job) ||
 			    jobs_has(jobs, &job))
 				continue;
 			area_directory(area, fsu_list_name(&list, i), directory);
-			if ((still && !still_is_dead(still, directory)) ||
-			    !is_old(c, directory, t) || (take && !take(ctx, directory)) ||
-			    !is_gone(s, &job))
+			if (!may_go(s, directory, &job, still))
 				continue;
-			taken += remove_store(s, area, directory);
+			result = remove_store(s, area, directory, &error);
+			taken += result == FSHA_OK;
+			if (told)
+				told(ctx, directory, result, &error);
 		}
 	fsu_list_done(&list);
 	return taken;
 }
 
 size_t orphans_look(struct fsha_services *s, struct term *t, struct still *still,
-		    bool (*take)(void *ctx, const char *directory), void *ctx)
+		    orphans_told *told, void *ctx)
 {
 	struct jobs jobs;
 	size_t taken = 0;
@@ -87,7 +83,7 @@ size_t orphans_look(struct fsha_services *s, struct term *t, struct still *still
 		still_begin(still);
 	for (size_t i = 0; i < areas_count; i++)
 		if (areas[i].nesting == AREA_BY_JOB_OF_ONE)
-			taken += look_in(s, t, &areas[i], &jobs, still, take, ctx);
+			taken += look_in(s, t, &areas[i], &jobs, still, told, ctx);
 	if (still)
 		still_end(still);
 	jobs_done(&jobs);

@@ -259,7 +259,38 @@ fsha_result store_load(struct store *s, struct term *t, fsha_error *reterr)
 	return result == FSHA_OK ? load(s, t, reterr) : result;
 }
 
-fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
+/* Was all in it written before this term? With the locks of a write held, so it stays so. */
+static fsha_result check_former(const struct store *s, const struct term *t, fsha_error *reterr)
+{
+	const struct cluster *c = s->cluster;
+	fsha_result result = FSHA_OK;
+	struct fsu_list list;
+	struct name name;
+	int fd, r;
+
+	fd = fsu_dir_open(c->fs, c->fd, s->path);
+	if (fd == -ENOENT)
+		return FSHA_OK; /* gone already */
+	if (fd < 0)
+		return error_os(reterr, fd, "open", "cannot open '%s'", s->directory);
+	fsu_list_init(&list, c->fs);
+	r = fsu_list_read(&list, fd, "", c->local, cluster_lease_ns(c) / 10);
+	(void)fsu_close(c->fs, fd); /* a directory */
+	if (r == 0 && !list.stable)
+		r = -EAGAIN;
+	if (r < 0)
+		result = error_os(reterr, r, "list", "cannot list '%s'", s->directory);
+	for (size_t i = 0; i < list.count && result == FSHA_OK; i++)
+		if (name_parse(fsu_list_name(&list, i), &name) &&
+		    name.version.epoch >= t->epoch.number)
+			result = error_set(reterr, FSHA_E_EXISTS, 0, "remove",
+					   "'%s' was written to under the present term",
+					   s->directory);
+	fsu_list_done(&list);
+	return result;
+}
+
+static fsha_result remove_directory(struct store *s, bool former_only, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const struct cluster *c = s->cluster;
@@ -276,6 +307,11 @@ fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
 	}
 	(void)pthread_mutex_lock(&s->mutex);
 	result = term_enter(t, &lock, reterr);
+	if (result == FSHA_OK && former_only) {
+		result = check_former(s, t, reterr);
+		if (result != FSHA_OK)
+			term_exit(t, &lock);
+	}
 	if (result == FSHA_OK) {
 		layout_parent(s->path, parent);
 		r = term_discard(t, c->fd, s->path);
@@ -289,6 +325,16 @@ fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
 	(void)pthread_mutex_unlock(&s->mutex);
 	term_unref(t);
 	return result;
+}
+
+fsha_result store_remove_directory(struct store *s, fsha_error *reterr)
+{
+	return remove_directory(s, false, reterr);
+}
+
+fsha_result store_remove_former_directory(struct store *s, fsha_error *reterr)
+{
+	return remove_directory(s, true, reterr);
 }
 
 void store_forget(struct store *s)

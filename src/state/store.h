@@ -176,6 +176,12 @@ void store_forget(struct store *store);
  * cleared before: whoever still reads in it must find nothing. OK also when there is none.
  */
 fsha_result store_remove_directory(struct store *store, fsha_error *reterr);
+/*
+ * The same, not cleared before, for what a former leader left: FSHA_E_EXISTS when something in it
+ * was written under the present term, asked under the locks of a write, so that no write comes
+ * between.
+ */
+fsha_result store_remove_former_directory(struct store *store, fsha_error *reterr);
 
 /* ---- keys.c ---- */
 
