@@ -365,6 +365,43 @@ static void keys_of_zookeeper_and_kubernetes_are_told_with_what_to_use_instead(v
 		       "does not apply here: write 'high-availability.filesystem.lease'");
 }
 
+/* All that Flink's HighAvailabilityOptions say of ZooKeeper, and the first name of its quorum. */
+static void every_key_of_zookeepers_client_is_told_with_what_to_use_instead(void **state)
+{
+	static const struct {
+		const char *key, *value, *instead;
+	} keys[] = {
+		{ "zookeeper.quorum", "a:2181", "'high-availability.storageDir'" },
+		{ "high-availability.zookeeper.quorum", "a:2181",
+		  "'high-availability.storageDir'" },
+		{ "high-availability.zookeeper.path.root", "/flink",
+		  "'high-availability.cluster-id'" },
+		{ "high-availability.zookeeper.client.session-timeout", "60000",
+		  "'high-availability.filesystem.lease'" },
+		{ "high-availability.zookeeper.client.connection-timeout", "15000",
+		  "'high-availability.filesystem.lease'" },
+		{ "high-availability.zookeeper.client.retry-wait", "5000",
+		  "the library repeats what failed" },
+		{ "high-availability.zookeeper.client.max-retry-attempts", "3",
+		  "the library repeats what failed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		struct findings f = { 0 };
+
+		fsha_config_destroy(t.config);
+		t.config = fsha_config_create();
+		assert_non_null(t.config);
+		usable();
+		set(keys[i].key, keys[i].value);
+		assert_int_equal(fsha_config_check(t.config, note_finding, &f, &t.error), FSHA_OK);
+		assert_int_equal(f.count, 1);
+		assert_int_equal(f.errors, 0);
+		assert_finding(&f, 0, FSHA_CONFIG_NOT_APPLYING, keys[i].key, keys[i].instead);
+	}
+}
+
 static void old_names_and_those_that_lost_are_told(void **state)
 {
 	struct findings f = { 0 };
@@ -457,6 +494,7 @@ int main(void)
 		TEST(nothing_is_said_of_a_good_configuration_and_of_keys_of_others),
 		TEST(an_unknown_key_is_told_with_the_one_that_was_meant),
 		TEST(keys_of_zookeeper_and_kubernetes_are_told_with_what_to_use_instead),
+		TEST(every_key_of_zookeepers_client_is_told_with_what_to_use_instead),
 		TEST(old_names_and_those_that_lost_are_told),
 		TEST(each_bad_value_is_told_once_and_the_first_is_the_result),
 		TEST(what_services_would_refuse_is_an_error_without_a_key_of_its_own),

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The manual pages are whole: every function, every key, every command, every event. And the table of
-# interfaces names tests that exist.
+# The manual pages are whole: every function, every key, every command, every event.
 # shellcheck source=tests/lib/shell.sh
 . "$(dirname "$0")/lib/shell.sh"
 
@@ -83,25 +82,6 @@ test_every_event_of_the_log_is_in_fsha_7() {
 	done < <(cat src/*/*.c | tr '\n' ' ' |
 		grep -o -E '(services_log\([^;"]*|report\(e, )"[a-z_]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
 	[ "$count" -ge 12 ] || fail "only $count events were found"
-}
-
-# proofs: the last column of the tables.
-proofs() {
-	awk -F'|' '/^\|/ { print $4 }' doc/INTERFACES.md
-}
-
-# A test of cmocka is a function, one of bash too.
-test_every_test_that_proves_an_interface_exists() {
-	local file name count=0
-	while read -r name; do
-		grep -q -r -E -e "(^| )$name\(" tests || fail "doc/INTERFACES.md: there is no test $name"
-		count=$((count + 1))
-	done < <(proofs | perl -ne 'print "$1\n" while /\x60([a-z][a-z0-9_]{15,})\x60/g' | grep -v '^fsha_')
-	[ $count -gt 20 ] || fail "only $count tests were found"
-	while read -r file; do
-		[ -e "tests/$file" ] || [ -e "tests/process/$file" ] ||
-			fail "doc/INTERFACES.md: there is no $file"
-	done < <(proofs | perl -ne 'print "$2\n" while /\x60(tests\/)?(\w+\.(c|sh))\x60/g')
 }
 
 test_pages_have_no_errors_for_mandoc() {

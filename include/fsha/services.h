@@ -17,8 +17,11 @@
  *   fixed address with that id: jobmanager.rpc.address:jobmanager.rpc.port for the resource manager
  *   and the dispatcher, http://rest.address:rest.port for the REST endpoint, for a job what
  *   fsha_retriever_start_job was given, "UNKNOWN" otherwise; FSHA_E_CONFIG when the address is not
- *   configured. The stores (blobs too, where Flink keeps none) are in the memory of the services
- *   object and may be written without leading. Each object is alone. Flink: StandaloneHaServices.
+ *   configured. The stores are in the memory of the services object and may be written without
+ *   leading. Each object is alone. Flink: StandaloneHaServices.
+ *
+ * Neither embedded nor standalone services keep blobs: as in Flink, their blob store is one that
+ * keeps nothing, and its put says FSHA_E_UNSUPPORTED.
  *
  * Threads of a services object, all its own, made when they are first needed:
  *

@@ -157,7 +157,7 @@ const fsha_config_option config_options[] = {
 
 	/* What Flink has for ZooKeeper and Kubernetes. It is known, so that it can be explained. */
 	{ .key = ZK "quorum",
-	  .old_keys = { OLD_ZK "quorum" },
+	  .old_keys = { OLD_ZK "quorum", "zookeeper.quorum" },
 	  .description = "the servers of an ensemble",
 	  .instead = USE_DIRECTORY },
 	{ .key = ZK "path.root",
