@@ -1,4 +1,5 @@
 /* Backup and restore of a whole cluster: fsha/backup.h, with an archive in memory. */
+#include "src/backup/manifest.h"
 #include "tests/test_backup.h"
 
 #define JOB "0123456789abcdef0123456789abcdef"
@@ -250,6 +251,68 @@ static void no_damage_to_a_backup_passes(void **state)
 	memory_done(&m);
 }
 
+#define SOME_VERSION "~0000000000000001.0000000000000001.0000"
+#define ITS_OTHER_VERSION "~0000000000000001.0000000000000002.0000"
+
+/* Restore a backup of two values and one store that is whole, and that nobody took. */
+static void refuse(fsha_services *s, const char *path, const char *other_path,
+		   const char *directory, const char *election)
+{
+	struct memory forged = { .count = 0 };
+	struct manifest manifest;
+	struct manifest_hash *hash = manifest_hash_create();
+	char checksum[MANIFEST_CHECKSUM], *text;
+	const char *paths[] = { path, other_path };
+	size_t len;
+
+	manifest_init(&manifest, &fsu_posix);
+	strcpy(manifest.version, "0.1.0");
+	strcpy(manifest.cluster, "forged");
+	assert_int_equal(manifest_add_store(&manifest, directory, election), 0);
+	for (size_t i = 0; i < 2 && paths[i]; i++) {
+		manifest_hash_add(hash, "value", 5);
+		manifest_hash_text(hash, checksum);
+		assert_int_equal(manifest_add_entry(&manifest, paths[i], 5, checksum), 0);
+		assert_ok(begin_item(&forged, paths[i], 5, NULL));
+		assert_ok(write_item(&forged, "value", 5, NULL));
+	}
+	assert_int_equal(manifest_encode(&manifest, &text, &len), 0);
+	assert_ok(begin_item(&forged, FSHA_BACKUP_MANIFEST, len, NULL));
+	assert_ok(write_item(&forged, text, len, NULL));
+	if (restore(s, &forged) != FSHA_E_CORRUPT)
+		fail_msg("%s of %s in %s was not refused as damaged: %s", path, election, directory,
+			 t.error.message);
+	fsu_release(&fsu_posix, text);
+	manifest_done(&manifest);
+	manifest_hash_destroy(hash);
+	memory_done(&forged);
+}
+
+/* Its manifest is sound, its checksums are right, and it would destroy more than it brings. */
+static void a_forged_backup_changes_nothing(void **state)
+{
+	fsha_services *s = open_services();
+
+	(void)state;
+	fill(s);
+	refuse(s, "state/one/@owner" SOME_VERSION, NULL, "state/one", ELECTION);
+	refuse(s, "state/one/@pack" SOME_VERSION, NULL, "state/one", ELECTION);
+	refuse(s, "state/one/@counter" SOME_VERSION, NULL, "state/one", ELECTION);
+	refuse(s, "state/one/a%2" SOME_VERSION, NULL, "state/one", ELECTION);
+	refuse(s, "state/one/.." SOME_VERSION, NULL, "state/one", ELECTION);
+	refuse(s, "state/../job_graphs/a" SOME_VERSION, NULL, "state/../job_graphs", ELECTION);
+	refuse(s, "leaders/" ELECTION SOME_VERSION, NULL, "leaders", ELECTION);
+	refuse(s, "state/one/a" SOME_VERSION, "state/one/a" ITS_OTHER_VERSION, "state/one",
+	       ELECTION);
+	refuse(s, "blobs/job_" JOB "/b" SOME_VERSION, NULL, "blobs/job_" JOB, "somebody");
+	refuse(s, "checkpoints/" JOB "/1" SOME_VERSION, NULL, "checkpoints/" JOB, ELECTION);
+	refuse(s, "job_graphs/" JOB SOME_VERSION, NULL, "job_graphs", "somebody");
+	refuse(s, "state/one/a" SOME_VERSION, NULL, "state/one", "");
+	refuse(s, "state/three/a" SOME_VERSION, NULL, "state/three", "../dispatcher");
+	check_filled(s);
+	close_services(s);
+}
+
 static void a_damaged_value_fails_a_backup_unless_it_may_be_left_out(void **state)
 {
 	fsha_backup_summary summary = FSHA_BACKUP_SUMMARY_INIT;
@@ -325,6 +388,7 @@ int main(void)
 		TEST(a_part_is_restored_alone),
 		TEST(a_dry_run_changes_nothing),
 		TEST(no_damage_to_a_backup_passes),
+		TEST(a_forged_backup_changes_nothing),
 		TEST(a_damaged_value_fails_a_backup_unless_it_may_be_left_out),
 		TEST(a_namespace_of_another_election_is_left_alone),
 		TEST(bad_arguments_are_refused),

@@ -113,9 +113,174 @@ static void a_restore_that_fails_anywhere_completes_when_it_is_run_again(void **
 	memory_done(&archive);
 }
 
+/* ---- interrupted between two entries ---- */
+
+#define JOB "0123456789abcdef0123456789abcdef"
+
+struct broken {
+	struct memory *memory;
+	int rewinds, at; /* in the pass and at the entry so numbered it breaks off */
+};
+
+static fsha_result rewind_broken(void *ctx, fsha_error *reterr)
+{
+	struct broken *b = ctx;
+
+	b->rewinds++;
+	return rewind_items(b->memory, reterr);
+}
+
+static fsha_result next_broken(void *ctx, const char **ret_path, uint64_t *ret_size,
+			       fsha_error *reterr)
+{
+	struct broken *b = ctx;
+
+	if (b->rewinds > 2 && b->at-- == 0)
+		return FSHA_E_IO; /* and says no more */
+	return next_item(b->memory, ret_path, ret_size, reterr);
+}
+
+static fsha_result read_broken(void *ctx, void *buf, size_t size, size_t *ret_len,
+			       fsha_error *reterr)
+{
+	return read_item(((struct broken *)ctx)->memory, buf, size, ret_len, reterr);
+}
+
+static void put_job(fsha_services *s, const char *checkpoint)
+{
+	fsha_job_graph_store *store;
+	fsha_job_id id;
+	struct player p;
+	size_t size;
+	void *old;
+
+	assert_ok(fsha_job_id_parse(JOB, &id));
+	player_lead(&p, s, ELECTION);
+	put(s, "data", checkpoint, "x");
+	assert_ok(fsha_job_graph_store_open(s, &store, &t.error));
+	assert_ok(fsha_job_graph_store_start(store, NULL, &t.error));
+	if (fsha_job_graph_store_recover(store, &id, &old, &size, NULL) == FSHA_OK)
+		fsha_free(old);
+	assert_ok(fsha_job_graph_store_put(store, &id, "graph", 5, &t.error));
+	fsha_job_graph_store_close(store);
+	player_close(&p);
+}
+
+static void remove_value(fsha_services *s, const char *space, const char *name)
+{
+	fsha_state_store *store;
+	struct player p;
+
+	player_lead(&p, s, ELECTION);
+	assert_ok(fsha_state_store_open(s, space, ELECTION, &store, &t.error));
+	assert_ok(fsha_state_store_remove(store, name, NULL, &t.error));
+	fsha_state_store_close(store);
+	player_close(&p);
+}
+
+static size_t count_values(fsha_services *s, const char *space)
+{
+	fsha_state_store *store;
+	size_t count;
+	char **names;
+
+	assert_ok(fsha_state_store_open(s, space, ELECTION, &store, &t.error));
+	assert_ok(fsha_state_store_list(store, &names, &count, &t.error));
+	fsha_free(names);
+	fsha_state_store_close(store);
+	return count;
+}
+
+static size_t count_graphs(fsha_services *s)
+{
+	fsha_job_graph_store *store;
+	fsha_job_id *ids;
+	size_t count;
+
+	assert_ok(fsha_job_graph_store_open(s, &store, &t.error));
+	assert_ok(fsha_job_graph_store_start(store, NULL, &t.error));
+	assert_ok(fsha_job_graph_store_job_ids(store, &ids, &count, NULL, &t.error));
+	fsha_free(ids);
+	fsha_job_graph_store_close(store);
+	return count;
+}
+
+/* Restored over a cluster that has the same job, with newer data. */
+static void an_interrupted_restore_leaves_no_job_without_its_data(void **state)
+{
+	fsha_services *s = open_services();
+	fsha_result result = FSHA_E_IO;
+
+	(void)state;
+	put_job(s, "1");
+	take(s, &archive);
+	for (int n = 0; result != FSHA_OK; n++) {
+		struct broken broken = { &archive, 0, n };
+		const fsha_backup_source source = { sizeof(source), &broken, rewind_broken,
+						    next_broken, read_broken };
+
+		put_job(s, "2");
+		remove_value(s, "data", "1");
+		result = fsha_backup_restore(s, NULL, &source, NULL, &t.error);
+		/* That of the backup, or the newer one, or both. */
+		assert_true(count_values(s, "data") > 0);
+		if (result != FSHA_OK) {
+			assert_int_equal(result, FSHA_E_IO);
+			assert_int_equal(count_graphs(s), 0);
+		}
+		assert_in_range(n, 0, 20);
+	}
+	assert_int_equal(count_values(s, "data"), 1);
+	assert_int_equal(count_graphs(s), 1);
+	close_services(s);
+	memory_done(&archive);
+}
+
+/* The third pass over the entries, which writes, finds the entry cut off. */
+static fsha_result read_less(void *ctx, void *buf, size_t size, size_t *ret_len, fsha_error *reterr)
+{
+	struct broken *b = ctx;
+
+	if (b->rewinds > 2 && b->memory->read > 100000) {
+		*ret_len = 0;
+		return FSHA_OK;
+	}
+	return read_broken(ctx, buf, size, ret_len, reterr);
+}
+
+static void a_large_value_is_never_restored_in_part(void **state)
+{
+	const size_t size = 3 << 20;
+	struct broken broken = { &archive, 0, -1 };
+	const fsha_backup_source source = { sizeof(source), &broken, rewind_broken, next_broken,
+					    read_less };
+	fsha_services *s = open_services();
+	fsha_state_store *store;
+	struct player p;
+	void *data = calloc(1, size), *found;
+	size_t found_size;
+
+	(void)state;
+	player_lead(&p, s, ELECTION);
+	assert_ok(fsha_state_store_open(s, "big", ELECTION, &store, &t.error));
+	assert_ok(fsha_state_store_add(store, "a", data, size, NULL, &t.error));
+	player_close(&p);
+	take(s, &archive);
+	assert_result(fsha_backup_restore(s, NULL, &source, NULL, &t.error), FSHA_E_IO);
+	assert_ok(fsha_state_store_get(store, "a", &found, &found_size, NULL, &t.error));
+	assert_int_equal(found_size, size);
+	fsha_free(found);
+	free(data);
+	fsha_state_store_close(store);
+	close_services(s);
+	memory_done(&archive);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(an_interrupted_restore_leaves_no_job_without_its_data),
+		TEST(a_large_value_is_never_restored_in_part),
 		TEST(a_restore_that_fails_anywhere_completes_when_it_is_run_again),
 	};
 

@@ -113,9 +113,10 @@ typedef struct fsha_restore_options {
 /**
  * Make the stores what they were in the backup. First the whole backup is verified, each byte of
  * it; then every election of the cluster and of the backup is claimed, which fences whoever led
- * before, with epochs above all in the backup; then values that the backup does not have are
- * removed (pointers before data), the others written (data before pointers), each fenced, under new
- * versions; at last the elections are resigned.
+ * before, with epochs above all in the backup; then the job graphs are removed, the other values of
+ * the backup written, those that it does not have removed, and its job graphs written, each fenced,
+ * under new versions; at last the elections are resigned. So after an interruption there is no
+ * graph whose data is missing, and no checkpoint is gone before those of the backup are there.
  *
  * FSHA_E_NOT_LEADER: somebody leads, who is named; nothing was changed. FSHA_E_CORRUPT: the backup
  * is damaged, the entry is named; nothing was changed. FSHA_E_NOT_FOUND: the backup has none of a

@@ -46,8 +46,13 @@ fsha_result archive_each(struct archive *a, archive_visit *visit, void *ctx, fsh
 		result = s->next(s->ctx, &path, &size, &end);
 		if (result == FSHA_E_NOT_FOUND)
 			return FSHA_OK;
-		if (result != FSHA_OK)
-			return error_copy(reterr, &end);
+		if (result != FSHA_OK) {
+			/* What it returned counts, also when it says no more than that. */
+			if (end.result == result)
+				return error_copy(reterr, &end);
+			return error_set(reterr, result, 0, "restore",
+					 "the backup cannot be read: %s", fsha_result_text(result));
+		}
 		result = visit(ctx, path, size, reterr);
 	}
 	return result;

@@ -1,6 +1,9 @@
 /*
- * Restoring a backup: verify all of it, hold every election, then write as their leader. Job graphs
- * come last, so that a leader who comes after an interruption finds no job whose data is missing.
+ * Restoring a backup: verify all of it, hold every election, then write as their leader. Whoever
+ * comes after an interruption finds nothing that would start a job from the wrong data, or from
+ * none: the job graphs go first and come last; and what the backup has is written before what it
+ * does not have is removed, so a job that is started without a graph finds its old checkpoints, or
+ * those of the backup, or both.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,12 +14,14 @@
 #include "src/backup/archive.h"
 #include "src/backup/offices.h"
 #include "src/backup/pending.h"
+#include "src/checkpoint/checkpoint.h"
 #include "src/cluster/layout.h"
 #include "src/maintenance/area.h"
 #include "src/record/stream.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
 #include "src/state/owner.h"
+#include "src/worker/worker.h"
 
 /* Up to here a value is read whole and written as one record. */
 #define WHOLE_MAX (UINT64_C(1) << 20)
@@ -30,6 +35,7 @@ struct restore {
 	/* The store that was written to last, kept open: entries come store by store. */
 	struct store *store;
 	struct pending pending;
+	bool all; /* what the backup has is removed too, to come back later */
 	fsha_backup_summary summary;
 };
 
@@ -72,19 +78,57 @@ static bool parse_path(const char *path, struct target *ret_target)
 	return ret_target->area && (name.form == NAME_VALUE || name.form == NAME_JSON);
 }
 
-/* Has every value its place here? */
+/*
+ * A key that the store's own calls could have written: an owner or a pack out of a backup would
+ * take the whole store's place.
+ */
+static bool is_key(const struct target *t)
+{
+	char decoded[FSU_NAME_MAX + 1];
+	size_t len;
+
+	if (t->key[0] != '@')
+		return fsu_path_decode(t->key, strlen(t->key), decoded, &len) == 0;
+	if (t->area->kind == FSU_KIND_CHECKPOINT)
+		return strcmp(t->key, CHECKPOINT_COUNTER_KEY) == 0;
+	return t->area->kind == FSU_KIND_WORKER &&
+	       (strcmp(t->key, FRAMEWORK_ID_KEY) == 0 || strcmp(t->key, COUNTER_KEY) == 0);
+}
+
+/* Has every value its place here, and only one? They are sorted. */
 static fsha_result check_values(const struct restore *r, fsha_error *reterr)
 {
 	const struct manifest *m = &r->archive.manifest;
-	struct target target;
+	struct target target, former = { .area = NULL };
 
-	for (size_t i = 0; i < m->entry_count; i++)
-		if (!parse_path(m->entries[i].path, &target) ||
+	for (size_t i = 0; i < m->entry_count; i++) {
+		const char *path = m->entries[i].path;
+
+		if (!parse_path(path, &target) || !is_key(&target) ||
 		    !manifest_store(m, target.directory))
-			return archive_damaged(m->entries[i].path,
-					       "belongs to no store that this version knows",
+			return archive_damaged(path, "belongs to no store that this version knows",
 					       reterr);
+		if (former.area && strcmp(former.directory, target.directory) == 0 &&
+		    strcmp(former.key, target.key) == 0)
+			return archive_damaged(path, "is not the only version of its key", reterr);
+		former = target;
+	}
 	return FSHA_OK;
+}
+
+/*
+ * The election that the manifest says fences a store: a name of one, and where the store's place
+ * tells it, that very one. A directory that is made for another is closed to its leaders for good.
+ */
+static bool is_owner(const struct area *area, const struct manifest_store *s)
+{
+	char expected[FSU_COMPONENT_MAX + 1], decoded[FSU_NAME_MAX + 1];
+	const char *name = strchr(s->directory, '/');
+	size_t len;
+
+	area_election(area, name ? name + 1 : "", expected);
+	return expected[0] ? strcmp(expected, s->election) == 0 :
+			     fsu_path_decode(s->election, strlen(s->election), decoded, &len) == 0;
 }
 
 /* ---- What is wanted ---- */
@@ -138,6 +182,8 @@ static fsha_result check_owners(const struct restore *r, fsha_error *reterr)
 		if (!area)
 			return archive_damaged(s->directory, "is no store that this version knows",
 					       reterr);
+		if (!is_owner(area, s))
+			return archive_damaged(s->directory, "belongs to a wrong election", reterr);
 		if (area->nesting == AREA_FLAT || !is_wanted(r, s->directory))
 			continue;
 		result = owner_of(r->cluster, s->directory, owner, reterr);
@@ -190,13 +236,16 @@ static fsha_result remove_keys(struct restore *r, struct store *s, fsha_error *r
 	result = store_load(s, NULL, reterr);
 	for (e = result == FSHA_OK ? s->index.entries : NULL; e && result == FSHA_OK;
 	     e = e->hh.next) {
+		bool stays;
+
 		(void)snprintf(prefix, sizeof(prefix), "%s/%s~", s->directory, e->key);
-		if (!index_entry_gone(e) && strcmp(e->key, OWNER_KEY) != 0 &&
-		    !manifest_has(&r->archive.manifest, prefix))
-			result = pending_add(&r->pending, STORE_REMOVE, e->key, NULL, 0, reterr);
+		stays = manifest_has(&r->archive.manifest, prefix);
+		if (index_entry_gone(e) || strcmp(e->key, OWNER_KEY) == 0 || (stays && !r->all))
+			continue;
+		result = pending_add(&r->pending, STORE_REMOVE, e->key, NULL, 0, reterr);
+		r->summary.removed += !stays;
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-	r->summary.removed += r->pending.count;
 	return result == FSHA_OK ? pending_flush(&r->pending, s, reterr) : result;
 }
 
@@ -259,6 +308,22 @@ static fsha_result clear_area(struct restore *r, const struct area *area, fsha_e
 	return result;
 }
 
+/* No job is there to be started while its data is replaced. */
+static fsha_result clear_graphs(struct restore *r, fsha_error *reterr)
+{
+	fsha_result result = FSHA_OK;
+	bool more = !r->options->parts;
+
+	for (size_t i = 0; i < r->options->part_count; i++)
+		more |= strcmp(r->options->parts[i], LAYOUT_JOB_GRAPHS) != 0;
+	r->all = more; /* of graphs alone those that stay are replaced in their place */
+	for (size_t i = 0; i < areas_count && result == FSHA_OK; i++)
+		if (areas[i].kind == FSU_KIND_JOB_GRAPH)
+			result = clear_area(r, &areas[i], reterr);
+	r->all = false;
+	return result;
+}
+
 /* ---- Writing ---- */
 
 /* What waits for it is written. */
@@ -274,21 +339,33 @@ static fsha_result leave_store(struct restore *r, fsha_error *reterr)
 	return result;
 }
 
-static ssize_t read_source(void *ctx, void *buf, size_t size)
+/* The content of an entry, of which so much was verified. */
+struct content {
+	const fsha_backup_source *source;
+	uint64_t left;
+};
+
+/* A part of a value must not pass for the whole, whatever became of the backup since. */
+static ssize_t read_content(void *ctx, void *buf, size_t size)
 {
-	struct restore *r = ctx;
+	struct content *c = ctx;
 	size_t n = 0;
 
-	/* It was read to its end once before. */
-	return r->archive.source->read(r->archive.source->ctx, buf, size, &n, NULL) == FSHA_OK ?
-		       (ssize_t)n :
-		       -EIO;
+	if (c->left == 0)
+		return 0;
+	if (size > c->left)
+		size = (size_t)c->left;
+	if (c->source->read(c->source->ctx, buf, size, &n, NULL) != FSHA_OK || n == 0 || n > size)
+		return -EIO;
+	c->left -= n;
+	return (ssize_t)n;
 }
 
 static fsha_result write_value(struct restore *r, struct store *s, const struct target *t,
 			       const char *path, uint64_t size, fsha_error *reterr)
 {
-	struct record_source stream = { .source = { read_source, r } };
+	struct content content = { r->archive.source, size };
+	struct record_source stream = { .source = { read_content, &content } };
 	fsha_result result;
 	uint8_t *data;
 
@@ -377,10 +454,12 @@ static fsha_result apply(struct restore *r, fsha_error *reterr)
 	fsha_error ignored = FSHA_ERROR_INIT;
 	fsha_result result = claim_all(r, reterr), left;
 
-	for (size_t i = 0; i < areas_count && result == FSHA_OK; i++)
-		result = clear_area(r, &areas[i], reterr);
+	if (result == FSHA_OK)
+		result = clear_graphs(r, reterr);
 	if (result == FSHA_OK)
 		result = write_all(r, restore_data, reterr);
+	for (size_t i = 0; i < areas_count && result == FSHA_OK; i++)
+		result = clear_area(r, &areas[i], reterr);
 	if (result == FSHA_OK)
 		result = write_all(r, restore_pointers, reterr);
 	left = offices_leave(&r->offices, result == FSHA_OK ? reterr : &ignored);
