@@ -31,7 +31,7 @@ static void clean_stores(struct fsha_services *s)
 		services_lock(s);
 		o->cleaning = false;
 		next = o->next;
-		if (o->owners || o->hanging)
+		if (o->owners || o->kept || o->hanging)
 			continue;
 		services_store_unlist(s, o);
 		o->next = done;

@@ -336,7 +336,7 @@ static struct open_store *find_store(const struct fsha_services *s, const struct
  */
 static void close_unused(struct fsha_services *s, struct open_store *o)
 {
-	bool unused = !o->owners && !o->hanging && !o->cleaning;
+	bool unused = !o->owners && !o->kept && !o->hanging && !o->cleaning;
 
 	if (unused)
 		services_store_unlist(s, o);
@@ -353,6 +353,33 @@ void services_store_close(struct fsha_services *s, const struct store *store)
 	o = find_store(s, store);
 	assert(o->owners > 0);
 	o->owners--;
+	close_unused(s, o);
+}
+
+fsha_result services_store_keep(struct fsha_services *s, const struct store_options *options,
+				struct store **ret_store, fsha_error *reterr)
+{
+	fsha_result result = services_store_open(s, options, ret_store, reterr);
+	struct open_store *o;
+
+	if (result != FSHA_OK)
+		return result;
+	services_lock(s);
+	o = find_store(s, *ret_store);
+	o->kept++;
+	o->owners--;
+	services_unlock(s);
+	return FSHA_OK;
+}
+
+void services_store_drop(struct fsha_services *s, const struct store *store)
+{
+	struct open_store *o;
+
+	services_lock(s);
+	o = find_store(s, store);
+	assert(o->kept > 0);
+	o->kept--;
 	close_unused(s, o);
 }
 

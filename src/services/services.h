@@ -71,6 +71,7 @@ struct open_store {
 	struct open_store *next;
 	struct store *store;
 	unsigned owners;  /* objects of the user */
+	unsigned kept;    /* the janitor keeps it open for itself */
 	unsigned hanging; /* of a closed object: threads that are still in a call */
 	bool cleaning;    /* the janitor is in it */
 };
@@ -199,6 +200,13 @@ struct term *services_term(void *services, const char *election);
 fsha_result services_store_open(struct fsha_services *s, const struct store_options *options,
 				struct store **ret_store, fsha_error *reterr);
 void services_store_close(struct fsha_services *s, const struct store *store);
+/*
+ * The same for the janitor, which looks after it when no user has it open; and a user who opens it
+ * then gets the same object.
+ */
+fsha_result services_store_keep(struct fsha_services *s, const struct store_options *options,
+				struct store **ret_store, fsha_error *reterr);
+void services_store_drop(struct fsha_services *s, const struct store *store);
 /*
  * Its owner gives it up while a thread hangs in it, which returns it when it comes back. Under the
  * mutex.

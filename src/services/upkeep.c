@@ -6,7 +6,11 @@
 #include "src/maintenance/orphans.h"
 #include "src/maintenance/remains.h"
 
-/* A store that the janitor keeps open, so that it knows since when a version is an old one. */
+/*
+ * A store that the janitor keeps open, so that it knows since when a version is an old one. Users
+ * who open it get this very object: a second one would not know of the packs that the janitor makes
+ * in the first, and would take away tombstones above what is in them (test_upkeep.c).
+ */
 struct kept_store {
 	struct kept_store *next;
 	struct store *store;
@@ -28,14 +32,13 @@ static struct kept_store *find(struct fsha_services *s, const char *directory, c
 static struct kept_store *keep(struct fsha_services *s, const char *directory, const char *election,
 			       const struct area *area)
 {
-	const struct term_source terms = { services_term, s };
 	struct store_options options = { .directory = directory, .election = election };
 	struct kept_store *k = fsu_alloc(services_fs(s), sizeof(*k) + strlen(directory) + 1);
 
 	if (!k)
 		return NULL;
 	area_store_options(area, s->job_result_path, &options);
-	if (store_open(&s->cluster, &terms, &options, &k->store, NULL) != FSHA_OK) {
+	if (services_store_keep(s, &options, &k->store, NULL) != FSHA_OK) {
 		fsu_release(services_fs(s), k);
 		return NULL;
 	}
@@ -87,7 +90,7 @@ static void drop(struct fsha_services *s, struct kept_store **at)
 	struct kept_store *k = *at;
 
 	*at = k->next;
-	store_close(k->store);
+	services_store_drop(s, k->store);
 	fsu_release(services_fs(s), k);
 }
 
@@ -222,7 +225,7 @@ void upkeep_destroy(struct fsha_services *s)
 		struct kept_store *k = s->kept;
 
 		s->kept = k->next;
-		store_close(k->store);
+		services_store_drop(s, k->store);
 		fsu_release(services_fs(s), k);
 	}
 }
