@@ -259,6 +259,34 @@ static void a_tombstone_goes_only_after_everything_below_it(void **state)
 	assert_int_equal(actor_add(&s->a, "k", "2"), FSHA_OK);
 }
 
+/* Another thread cleans too while the first one hangs in moving the garbage away. */
+static void clean_meanwhile(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct stage *s = ctx;
+
+	(void)path;
+	if (client != A || call != CRASHFS_RENAMEAT || count_files(s, "k") < 2)
+		return;
+	for (int i = 0; i < 3; i++)
+		assert_false(store_clean(s->a.store));
+	assert_int_equal(count_files(s, "k"), 2);
+}
+
+static void a_tombstone_stays_while_another_thread_moves_what_is_below_it(void **state)
+{
+	struct stage *s = *state;
+
+	lease_begin(&s->a.member->lease, fsu_now_ns(s->a.fs), 60 * FSU_NS_PER_S);
+	assert_int_equal(actor_add(&s->a, "k", "1"), FSHA_OK);
+	assert_int_equal(actor_remove(&s->a, "k"), FSHA_OK);
+	crashfs_advance(s->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+	crashfs_hook_set(s->disk, clean_meanwhile, s);
+	assert_true(store_clean(s->a.store));
+	assert_int_equal(count_files(s, "k"), 1);
+	assert_true(store_clean(s->a.store));
+	assert_int_equal(count_files(s, "k"), 0);
+}
+
 static void a_tombstone_stays_while_a_write_is_in_doubt(void **state)
 {
 	struct stage *s = *state;
@@ -519,6 +547,7 @@ int main(void)
 		LOCAL(an_older_version_that_becomes_the_highest_is_not_cleaned_away),
 		LOCAL(cleaning_makes_durable_what_it_builds_on),
 		LOCAL(a_tombstone_goes_only_after_everything_below_it),
+		LOCAL(a_tombstone_stays_while_another_thread_moves_what_is_below_it),
 		LOCAL(a_tombstone_stays_while_a_write_is_in_doubt),
 		LOCAL(a_stopped_leaders_cleaning_is_fenced_too),
 		LOCAL(a_write_in_doubt_can_be_settled_as_done),

@@ -152,6 +152,16 @@ struct duty {
 	struct store *store; /* NULL: none to be cleaned */
 };
 
+/* The janitor may be at it, and may hang there: then this is left to it. */
+static void clean(struct actions *a, struct store *store)
+{
+	const struct fsu *fs = services_fs(a->services);
+	const int64_t until_ns = fsu_now_ns(fs) + cluster_lease_ns(&a->services->cluster);
+
+	while (!store_clean(store) && fsu_now_ns(fs) < until_ns)
+		fsu_sleep(fs, 10 * FSU_NS_PER_MS);
+}
+
 static void open_stores(struct actions *a, struct duty *duties, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -165,7 +175,7 @@ static void open_stores(struct actions *a, struct duty *duties, size_t count)
 		if (services_store_open(a->services, &options, &duties[i].store, &error) != FSHA_OK)
 			duties[i].store = NULL;
 		else
-			store_clean(duties[i].store); /* from now on it knows what is old */
+			clean(a, duties[i].store); /* from now on it knows what is old */
 	}
 }
 
@@ -194,8 +204,8 @@ static void do_duties(struct actions *a, struct term *t, struct duty *duties, si
 		const struct finding *f = duties[i].finding;
 
 		if (duties[i].store) {
-			store_clean(duties[i].store); /* what is old */
-			store_clean(duties[i].store); /* then the tombstones */
+			clean(a, duties[i].store); /* what is old */
+			clean(a, duties[i].store); /* then the tombstones */
 			services_store_close(a->services, duties[i].store);
 		}
 		orphans |= f->code == FINDING_BLOBS_ORPHANED;

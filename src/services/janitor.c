@@ -26,7 +26,7 @@ static void clean_stores(struct fsha_services *s)
 		}
 		o->cleaning = true;
 		services_unlock(s);
-		store_clean(o->store);
+		(void)store_clean(o->store);
 		store_compact(o->store);
 		services_lock(s);
 		o->cleaning = false;

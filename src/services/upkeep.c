@@ -80,7 +80,7 @@ static void clean(struct fsha_services *s, struct term *t, const char *directory
 	if (k->foreign)
 		return;
 	store_forget(k->store); /* others have written there since */
-	store_clean(k->store);
+	(void)store_clean(k->store);
 	store_compact(k->store);
 }
 

@@ -111,7 +111,7 @@ static void choose(struct store *s, struct batch *b)
 	}
 }
 
-void store_clean(struct store *s)
+static void clean(struct store *s)
 {
 	struct batch *b = fsu_alloc(s->cluster->fs, sizeof(*b));
 
@@ -137,4 +137,25 @@ void store_clean(struct store *s)
 	}
 	term_unref(b->term);
 	fsu_release(s->cluster->fs, b);
+}
+
+/*
+ * One thread at a time: what one has taken off the index as garbage, and hangs in moving away,
+ * another would no more see, and take away the tombstone above it (test_store.c).
+ */
+bool store_clean(struct store *s)
+{
+	bool free;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	free = !s->cleaning;
+	s->cleaning = true;
+	(void)pthread_mutex_unlock(&s->mutex);
+	if (!free)
+		return false;
+	clean(s);
+	(void)pthread_mutex_lock(&s->mutex);
+	s->cleaning = false;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return true;
 }

@@ -7,7 +7,8 @@
  * The danger is a pack that brings back a key: K was read as present, then removed, and its
  * tombstone cleaned away, before the pack was renamed into place. So the last look and the rename
  * are made under the mutex and the write lock: every member must still be known to the index, in
- * this version or a higher one, which then outdoes it. And while such a rename is in doubt no
+ * this version or a higher one, which then outdoes it, and nobody may be just about to clean that
+ * one away. And while such a rename is in doubt no
  * tombstone of this term goes (clean.c); an older one cannot be K's, since K was present in this
  * term. test_compact.c.
  */
@@ -331,7 +332,7 @@ static fsha_result publish_locked(struct step *step, struct term_write *write,
 	fsha_result result;
 
 	result = store_load(s, step->term, NULL);
-	if (result == FSHA_OK && (!s->index.complete || !is_known(step)))
+	if (result == FSHA_OK && (s->cleaning || !s->index.complete || !is_known(step)))
 		result = FSHA_E_VERSION;
 	if (result != FSHA_OK) {
 		term_unstage(step->term, version);

@@ -60,7 +60,8 @@ struct store {
 	bool removable; /* a leader may remove the directory: it is looked for by its path */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
-	int dir_fd; /* -1: not there yet */
+	bool cleaning; /* a thread is in store_clean */
+	int dir_fd;    /* -1: not there yet */
 	/*
 	 * What dir_fd was before, and is now: a reader or the janitor may be in one without the
 	 * mutex, so they are closed with the store only.
@@ -239,9 +240,9 @@ fsha_result store_clear(struct store *store, fsha_error *reterr);
 
 /*
  * Take what is useless out of the directory, as far as this process leads. For the background; may
- * hang.
+ * hang. False: another thread is just at it.
  */
-void store_clean(struct store *store);
+bool store_clean(struct store *store);
 /* Fewer and fuller packs, and packs instead of very many files; likewise. */
 #define STORE_COMPACT_FILES 1000
 void store_compact(struct store *store);
