@@ -3,6 +3,7 @@
  * what happens in the middle of a long copy.
  */
 #include "tests/test_state_stream.h"
+#include "src/state/state_store.h"
 
 static int open_scene(void **state)
 {
@@ -339,6 +340,34 @@ static void a_name_that_was_added_and_removed_meanwhile_is_refused(void **state)
 	expect_entry(s, "x", 'f', 1000000);
 }
 
+static void add_remove_and_clean_same(struct scene *s)
+{
+	add_and_remove_same(s);
+	for (int i = 0; i < 3; i++) {
+		crashfs_advance(s->h.disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+		(void)store_clean(s->store->store);
+	}
+}
+
+/* The version that it took before the others were made must not come after them. */
+static void versions_only_grow_although_the_tombstone_was_cleaned_meanwhile(void **state)
+{
+	struct scene *s = *state;
+	struct feed f = { .at = 500000, .event = add_remove_and_clean_same }, again = { .size = 0 };
+
+	lease_begin(&s->h.services->member->lease, fsu_now_ns(s->h.fs), 60 * FSU_NS_PER_S);
+	assert_said(add_feed(s, "x", &f, NULL), FSHA_E_VERSION);
+	assert_nothing_staged(s);
+	assert_said(add_feed(s, "x", &again, NULL), FSHA_OK);
+	expect_entry(s, "x", 'f', 1000000);
+	assert_said(fsha_state_store_remove(s->store, "x", NULL, &s->error), FSHA_OK);
+	for (int i = 0; i < 3; i++) {
+		crashfs_advance(s->h.disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+		(void)store_clean(s->store->store);
+	}
+	assert_null(strstr(crashfs_ls(s->h.disk, DIRECTORY), "x~")); /* nothing is kept for good */
+}
+
 static void end_term(struct scene *s)
 {
 	term_over(s->h.term, TERM_RESIGNED);
@@ -498,6 +527,7 @@ int main(void)
 		scene_test(other_calls_go_on_while_a_value_is_taken_in),
 		scene_test(a_name_that_was_added_meanwhile_exists),
 		scene_test(a_name_that_was_added_and_removed_meanwhile_is_refused),
+		scene_test(versions_only_grow_although_the_tombstone_was_cleaned_meanwhile),
 		scene_test(a_term_that_ends_meanwhile_stops_the_copy),
 		scene_test(a_leader_that_is_fenced_meanwhile_publishes_nothing),
 		scene_test(whoever_leads_nothing_is_refused_before_the_source_is_read),

@@ -60,8 +60,9 @@ struct store {
 	bool removable; /* a leader may remove the directory: it is looked for by its path */
 	pthread_mutex_t mutex;
 	/* Under the mutex: */
-	bool cleaning; /* a thread is in store_clean */
-	int dir_fd;    /* -1: not there yet */
+	bool cleaning;      /* a thread is in store_clean */
+	unsigned streaming; /* threads that have taken a version and not published it yet */
+	int dir_fd;         /* -1: not there yet */
 	/*
 	 * What dir_fd was before, and is now: a reader or the janitor may be in one without the
 	 * mutex, so they are closed with the store only.

@@ -101,6 +101,13 @@ static fsha_result stage_intake(void *ctx, const struct record_place *place,
 				   reterr);
 }
 
+static void count_streaming(struct store *s, int one)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	s->streaming += (unsigned)one;
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
 static fsha_result write_stream(struct store *s, struct term *t, struct store_change *c,
 				struct intake *in, fsha_version *ret_version, fsha_error *reterr)
 {
@@ -117,14 +124,16 @@ static fsha_result write_stream(struct store *s, struct term *t, struct store_ch
 	fsha_result result;
 
 	/* Refuse before anything is copied what will be refused then. */
+	count_streaming(s, 1);
 	result = store_may_change(s, t, c, &present, reterr);
 	if (result == FSHA_OK)
 		result = term_stage(t, &write, fsha_version_is_existing(&present) ? &present : NULL,
 				    &staged, reterr);
-	if (result != FSHA_OK)
-		return result;
 	c->staged = &staged;
-	return store_commit(s, t, c, ret_version, reterr);
+	if (result == FSHA_OK)
+		result = store_commit(s, t, c, ret_version, reterr);
+	count_streaming(s, -1);
+	return result;
 }
 
 fsha_result store_write_stream(struct store *s, enum store_write how, const char *key,
