@@ -8,6 +8,8 @@
 #include "src/record/name.h"
 #include "src/result/error.h"
 
+#define PATH_SIZE 4096
+
 static const char *const directories[] = {
 	LAYOUT_LEADERS,     LAYOUT_ELECTIONS,    LAYOUT_MEMBERS,     LAYOUT_JOB_GRAPHS,
 	LAYOUT_JOB_RESULTS, LAYOUT_RUNNING_JOBS, LAYOUT_CHECKPOINTS, LAYOUT_BLOBS,
@@ -158,7 +160,7 @@ fsha_result layout_create(const struct fsu *fs, int parent_fd, const char *compo
 	 */
 	r = fsu_renameat(fs, parent_fd, building, parent_fd, component);
 	if (r < 0) {
-		layout_remove_tree(fs, parent_fd, building);
+		layout_abandon(fs, parent_fd, building);
 		if (r == -ENOTEMPTY || r == -EEXIST)
 			return FSHA_OK;
 		/* It may have happened all the same (a lost reply): the caller looks. */
@@ -176,7 +178,7 @@ fail:
 static void remove_entries(const struct fsu *fs, int dir_fd, const char *path, int depth)
 {
 	struct fsu_list list;
-	char child[4096];
+	char child[PATH_SIZE];
 
 	fsu_list_init(&list, fs);
 	if (depth > 0 && fsu_list_pass(&list, dir_fd, path, true) == 0) {
@@ -197,4 +199,14 @@ static void remove_entries(const struct fsu *fs, int dir_fd, const char *path, i
 void layout_remove_tree(const struct fsu *fs, int dir_fd, const char *path)
 {
 	remove_entries(fs, dir_fd, path, 4);
+}
+
+void layout_abandon(const struct fsu *fs, int dir_fd, const char *path)
+{
+	char aside[PATH_SIZE];
+	int n = snprintf(aside, sizeof(aside), "%s-gone", path);
+
+	if (n >= 0 && (size_t)n < sizeof(aside) &&
+	    fsu_renameat(fs, dir_fd, path, dir_fd, aside) == 0)
+		layout_remove_tree(fs, dir_fd, aside);
 }

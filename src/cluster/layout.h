@@ -50,5 +50,11 @@ int settings_decode(const uint8_t *buf, size_t len, struct settings *ret_setting
  * depth.
  */
 void layout_remove_tree(const struct fsu *fs, int dir_fd, const char *path);
+/*
+ * The same for one whose rename into place has failed. That may still come, and must then find
+ * nothing rather than half of it: so the directory is first renamed itself. Best effort: what stays
+ * is for gc, or goes with the tenure.
+ */
+void layout_abandon(const struct fsu *fs, int dir_fd, const char *path);
 
 #endif

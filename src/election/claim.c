@@ -42,7 +42,7 @@ static fsha_result make_election(const struct cluster *c, const char *component,
 		r = fsu_renameat(c->fs, c->elections_fd, building, c->elections_fd, component);
 out:
 	if (r < 0)
-		layout_remove_tree(c->fs, c->elections_fd, building);
+		layout_abandon(c->fs, c->elections_fd, building);
 	/* Somebody else's is as good as ours; what counts is what the caller finds. */
 	if (r < 0 && r != -ENOTEMPTY && r != -EEXIST && r != -ENOENT)
 		return error_os(reterr, r, "mkdir", "cannot make election '%s'", component);

@@ -179,6 +179,6 @@ fsha_result owner_make_directory(struct term *t, const char *directory, const ch
 		}
 	}
 	if (result != FSHA_OK || r < 0)
-		layout_remove_tree(c->fs, t->election_fd, staged);
+		layout_abandon(c->fs, t->election_fd, staged);
 	return result;
 }

@@ -1,0 +1,180 @@
+/*
+ * A directory is built under another name and renamed into place. When that rename fails, it may
+ * still come, at any moment: what it then brings is whole, or it brings nothing.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/cluster/layout.h"
+#include "src/election/claim.h"
+#include "tests/lib/holder.h"
+
+#define WORKER 0
+#define NETWORK 3 /* the client whose rename is the late one */
+#define CALLS 12  /* after the failed rename; more than there are */
+
+/* The rename that failed. */
+struct late {
+	struct crashfs *disk;
+	const char *from_dir, *prefix; /* the directory that was built begins with `prefix` */
+	const char *to;
+	unsigned after; /* calls */
+};
+
+static void arrive(const struct late *l)
+{
+	char names[4096], from[4096];
+
+	(void)snprintf(names, sizeof(names), "%s", crashfs_ls(l->disk, l->from_dir));
+	for (const char *at = strtok(names, "\n"); at; at = strtok(NULL, "\n")) {
+		/* It was sent for this name, and no other. */
+		if (strncmp(at, l->prefix, strlen(l->prefix)) != 0 || strstr(at, "-gone"))
+			continue;
+		(void)snprintf(from, sizeof(from), "%s/%s", l->from_dir, at);
+		(void)fsu_renameat(crashfs_client(l->disk, NETWORK), AT_FDCWD, from, AT_FDCWD,
+				   l->to);
+	}
+}
+
+static void count_calls(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct late *l = ctx;
+
+	(void)call;
+	(void)path;
+	if (client == WORKER && crashfs_faults_fired(l->disk) == 1 && l->after-- == 0) {
+		crashfs_hook_set(l->disk, NULL, NULL);
+		arrive(l);
+	}
+}
+
+/* From now on: the first rename fails, and comes late. */
+static void lose_rename(struct late *l)
+{
+	const struct crashfs_fault fault = { .client = WORKER,
+					     .calls_mask = 1u << CRASHFS_RENAMEAT,
+					     .error = EIO,
+					     .mode = CRASHFS_NOT_DONE };
+
+	crashfs_count_reset(l->disk);
+	crashfs_fault_arm(l->disk, &fault);
+	crashfs_hook_set(l->disk, count_calls, l);
+}
+
+static void lose_no_more(struct late *l)
+{
+	crashfs_hook_set(l->disk, NULL, NULL);
+	assert_int_equal(crashfs_faults_fired(l->disk), 1);
+	crashfs_fault_clear(l->disk);
+}
+
+static void a_namespace_that_comes_late_has_its_owner(void **state)
+{
+	(void)state;
+	for (unsigned after = 0; after < CALLS; after++) {
+		struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+		struct late l = { .disk = disk, .prefix = "0000.", .to = "/c/state/ns" };
+		char tenure[256];
+		fsha_state_store *store;
+		struct holder h;
+		fsha_result result;
+
+		holder_start(&h, disk, WORKER, "dispatcher");
+		(void)snprintf(tenure, sizeof(tenure), "/c/elections/dispatcher/%s",
+			       h.term->tenure);
+		l.from_dir = tenure;
+		l.after = after;
+		assert_int_equal(
+			fsha_state_store_open(h.services, "ns", "dispatcher", &store, NULL),
+			FSHA_OK);
+		lose_rename(&l);
+		assert_int_equal(fsha_state_store_add(store, "k", "v", 1, NULL, NULL), FSHA_E_IO);
+		lose_no_more(&l);
+		result = fsha_state_store_add(store, "k", "v", 1, NULL, &h.error);
+		if (result != FSHA_OK)
+			fail_msg("call %u: %s", after, h.error.message);
+		fsha_state_store_close(store);
+		holder_stop(&h);
+		crashfs_destroy(disk);
+	}
+}
+
+static void an_election_that_comes_late_has_its_epoch(void **state)
+{
+	(void)state;
+	for (unsigned after = 0; after < CALLS; after++) {
+		struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+		struct late l = { .disk = disk,
+				  .from_dir = "/c/elections",
+				  .prefix = "~",
+				  .to = "/c/elections/new",
+				  .after = after };
+		struct epoch epoch;
+		struct fsu_list list;
+		struct holder h;
+		int fd = -1;
+
+		holder_start(&h, disk, WORKER, "dispatcher");
+		lose_rename(&l);
+		assert_int_equal(claim_open_election(&h.services->cluster, "new", true, &fd, NULL),
+				 FSHA_E_IO);
+		lose_no_more(&l);
+		if (claim_open_election(&h.services->cluster, "new", true, &fd, &h.error) !=
+		    FSHA_OK)
+			fail_msg("call %u: %s", after, h.error.message);
+		fsu_list_init(&list, h.fs);
+		if (epoch_read(&h.services->cluster, fd, &list, &epoch) != 0)
+			fail_msg("call %u: the election has no epoch", after);
+		fsu_list_done(&list);
+		(void)fsu_close(h.fs, fd);
+		holder_stop(&h);
+		crashfs_destroy(disk);
+	}
+}
+
+static void a_cluster_that_comes_late_has_its_settings(void **state)
+{
+	const struct cluster_options options = {
+		.storage_dir = "/", .cluster_id = "c", .lease_ms = 2000, .create = true
+	};
+
+	(void)state;
+	for (unsigned after = 0; after < CALLS + 10; after++) {
+		struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+		const struct fsu *fs = crashfs_client(disk, WORKER);
+		struct late l = {
+			.disk = disk, .from_dir = "/", .prefix = "~new-", .to = "/c", .after = after
+		};
+		fsha_error error = FSHA_ERROR_INIT;
+		struct cluster c;
+		fsha_result result;
+
+		lose_rename(&l);
+		result = cluster_open(fs, &options, &c, &error);
+		if (result == FSHA_OK) /* it came before that was looked for */
+			cluster_close(&c);
+		lose_no_more(&l);
+		if (cluster_open(fs, &options, &c, &error) != FSHA_OK)
+			fail_msg("call %u: %s", after, error.message);
+		assert_non_null(strstr(crashfs_ls(disk, "/c"), "SETTINGS~"));
+		cluster_close(&c);
+		crashfs_destroy(disk);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_namespace_that_comes_late_has_its_owner),
+		cmocka_unit_test(an_election_that_comes_late_has_its_epoch),
+		cmocka_unit_test(a_cluster_that_comes_late_has_its_settings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
