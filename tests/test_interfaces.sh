@@ -108,8 +108,8 @@ test_every_function_and_constant_that_is_named_is_in_its_header() {
 test_every_file_and_command_that_is_named_exists() {
 	local file command help
 	while read -r file; do
-		[ -e "$file" ] || [ -e "include/$file" ] || [ -e "examples/$file" ] || fail "there is no $file"
-	done < <(column 2 | grep -o -E '`[a-zA-Z0-9_./-]+\.(c|h|yml|md|sh)`' | tr -d '`')
+		[ -e "$file" ] || [ -e "include/$file" ] || fail "there is no $file"
+	done < <(column 2 | perl -ne 'print "$1\n" while /`([\w.\/-]+\.(?:c|h|yml))`/g')
 	help=$("$FSHA" --help)
 	while read -r command; do
 		grep -q -E "^  ([a-z]+, )*$command\b|^  .*, $command " <<<"$help" || fail "there is no fsha $command"
