@@ -2,6 +2,19 @@
 #include "tests/lib/oom.h"
 #include "tests/test_blob.h"
 
+#include <sys/mman.h>
+
+static int descriptor_of(char c, size_t size)
+{
+	int fd = memfd_create("source", MFD_CLOEXEC);
+	char *data = malloc(size);
+
+	memset(data, c, size);
+	assert_int_equal(pwrite(fd, data, size, 0), size);
+	free(data);
+	return fd;
+}
+
 /* ---- what is there before ---- */
 
 static void lead_with_blob(void *ctx, struct crashfs *disk)
@@ -38,6 +51,53 @@ static int get(void *ctx, const struct fsu *fs)
 
 	(void)fs;
 	return fsha_blob_store_get(s->store, &s->job, &s->key, TARGET, &s->error);
+}
+
+/* The local end is outside: what fails is the shared directory. */
+static int put_fd(void *ctx, const struct fsu *fs)
+{
+	int fd = descriptor_of('n', LARGE);
+	struct scene *s = ctx;
+	fsha_result result;
+
+	(void)fs;
+	result = fsha_blob_store_put_fd(s->store, fd, FSHA_TO_END, &s->job, &s->key, &s->error);
+	(void)close(fd);
+	return result;
+}
+
+static int get_fd(void *ctx, const struct fsu *fs)
+{
+	int fd = memfd_create("target", MFD_CLOEXEC);
+	struct scene *s = ctx;
+	fsha_result result;
+	uint64_t size = 0;
+	char ends[2] = "";
+
+	(void)fs;
+	result = fsha_blob_store_get_fd(s->store, &s->job, &s->key, fd, &size, &s->error);
+	if (result == FSHA_OK &&
+	    (size != LARGE || pread(fd, &ends[0], 1, 0) != 1 ||
+	     pread(fd, &ends[1], 1, LARGE - 1) != 1 || ends[0] != 'o' || ends[1] != 'o'))
+		result = FSHA_E_CORRUPT;
+	(void)close(fd);
+	return result;
+}
+
+static int delete_first(void *ctx, const struct fsu *fs)
+{
+	struct scene *s = ctx;
+
+	(void)fs;
+	return fsha_blob_store_delete(s->store, &s->job, &s->key, &s->error);
+}
+
+static int clean_up(void *ctx, const struct fsu *fs)
+{
+	struct scene *s = ctx;
+
+	(void)fs;
+	return fsha_blob_store_cleanup_all(s->store, &s->error);
 }
 
 static int delete_all(void *ctx, const struct fsu *fs)
@@ -168,6 +228,17 @@ static const char *check_get(void *ctx, struct crashfs *after, const struct swee
 	return wrong ? wrong : value == 'o' ? NULL : "the blob has changed";
 }
 
+static const char *check_read(void *ctx, struct crashfs *after, const struct sweep_run *run)
+{
+	const char *wrong = check_outcome(run);
+	char value = 'o';
+
+	(void)ctx;
+	if (!wrong)
+		wrong = blob_of(after, KEY_1, &value);
+	return wrong ? wrong : value == 'o' ? NULL : "the blob has changed";
+}
+
 static const char *check_delete_all(void *ctx, struct crashfs *after, const struct sweep_run *run)
 {
 	const char *wrong = check_outcome(run);
@@ -185,6 +256,27 @@ static const char *check_delete_all(void *ctx, struct crashfs *after, const stru
 	if (is_told(run) && run->outcome == FSHA_OK && crashfs_exists(after, ROOM))
 		return "deleted, and its directory is there";
 	return (first && first != 'o') || (second && second != 'n') ? "it has changed" : NULL;
+}
+
+/* The one, and never the other. */
+static const char *check_delete(void *ctx, struct crashfs *after, const struct sweep_run *run)
+{
+	const char *wrong = check_outcome(run);
+	char first, second = '\0';
+
+	(void)ctx;
+	if (!wrong)
+		wrong = blob_of(after, KEY_1, &first);
+	if (!wrong)
+		wrong = blob_of(after, KEY_2, &second);
+	if (wrong)
+		return wrong;
+	if (second != 'n')
+		return "another blob is gone";
+	if (is_told(run) && first != (run->outcome == FSHA_OK ? '\0' : 'o'))
+		return sweep_say("the blob is '%c' after %s", first ? first : '-',
+				 fsha_result_name(run->outcome));
+	return first && first != 'o' ? "it has changed" : NULL;
 }
 
 static const char *check_list(void *ctx, struct crashfs *after, const struct sweep_run *run)
@@ -228,6 +320,7 @@ static void put_is_old_or_new_at_every_fault(void **state)
 {
 	(void)state;
 	sweep("put", lead_with_blob, put, check_put);
+	sweep("put_fd", lead_with_blob, put_fd, check_put);
 }
 
 static void the_first_put_of_a_job_is_there_or_not_at_every_fault(void **state)
@@ -240,12 +333,20 @@ static void get_leaves_a_right_file_or_none_at_every_fault(void **state)
 {
 	(void)state;
 	sweep("get", lead_with_blob, get, check_get);
+	sweep("get_fd", lead_with_blob, get_fd, check_read);
 }
 
 static void delete_all_takes_all_or_says_so_at_every_fault(void **state)
 {
 	(void)state;
 	sweep("delete_all", lead_with_two, delete_all, check_delete_all);
+	sweep("cleanup_all", lead_with_two, clean_up, check_delete_all);
+}
+
+static void delete_takes_that_blob_or_says_so_at_every_fault(void **state)
+{
+	(void)state;
+	sweep("delete", lead_with_two, delete_first, check_delete);
 }
 
 static void lists_are_right_or_fail_at_every_fault(void **state)
@@ -261,6 +362,7 @@ int main(void)
 		cmocka_unit_test(the_first_put_of_a_job_is_there_or_not_at_every_fault),
 		cmocka_unit_test(get_leaves_a_right_file_or_none_at_every_fault),
 		cmocka_unit_test(delete_all_takes_all_or_says_so_at_every_fault),
+		cmocka_unit_test(delete_takes_that_blob_or_says_so_at_every_fault),
 		cmocka_unit_test(lists_are_right_or_fail_at_every_fault),
 	};
 

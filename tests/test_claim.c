@@ -1,4 +1,5 @@
 /* Claiming, fencing, resigning: two and three contenders on one simulated directory. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -371,6 +372,35 @@ static void a_lost_epoch_file_is_reported_and_claims_nothing(void **state)
 	assert_null(s->a.term);
 }
 
+static void a_fence_that_fails_to_the_end_says_why(void **state)
+{
+	static const struct {
+		enum crashfs_call call;
+		int error;
+	} failures[] = { { CRASHFS_GETDENTS, EACCES },
+			 { CRASHFS_ALLOC, ENOMEM },
+			 { CRASHFS_UNLINKAT, EROFS } };
+	struct stage *s = *state;
+	const struct fsu *fs = s->b.fs;
+
+	assert_int_equal(actor_claim(&s->a), FSHA_OK);
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		struct crashfs_fault fault = {
+			.client = B,
+			.calls_mask = 1u << failures[i].call,
+			.error = failures[i].error,
+			.repeat = true,
+		};
+
+		crashfs_count_reset(s->disk);
+		crashfs_fault_arm(s->disk, &fault);
+		assert_int_equal(tenure_fence(&s->b.cluster, s->b.election_fd, 1, "none",
+					      fsu_now_ns(fs) + FSU_NS_PER_S),
+				 -failures[i].error);
+		crashfs_fault_clear(s->disk);
+	}
+}
+
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, open_stage, close_stage)
 
 int main(void)
@@ -394,6 +424,7 @@ int main(void)
 		STAGED(resigning_after_a_takeover_says_fenced_and_harms_nobody),
 		STAGED(the_next_epoch_is_above_the_floor),
 		STAGED(versions_grow_across_leaders_removal_and_the_floor),
+		STAGED(a_fence_that_fails_to_the_end_says_why),
 		STAGED(a_lost_epoch_file_is_reported_and_claims_nothing),
 	};
 

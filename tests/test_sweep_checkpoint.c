@@ -73,6 +73,26 @@ static int remove_first(void *ctx, const struct fsu *fs)
 	return result;
 }
 
+static fsha_result read_both(struct master *m)
+{
+	fsha_completed_checkpoint *first, *latest;
+	fsha_result result;
+	bool right;
+
+	result = fsha_checkpoint_store_get(m->store, 1, &first, NULL);
+	if (result != FSHA_OK)
+		return result;
+	result = fsha_checkpoint_store_get_latest(m->store, &latest, NULL);
+	right = first->id == 1 && fsha_checkpoint_store_count(m->store) == 2 &&
+		fsha_checkpoint_store_latest_id(m->store) == 2;
+	fsu_release(m->h.fs, first);
+	if (result != FSHA_OK)
+		return result;
+	right = right && latest->id == 2;
+	fsu_release(m->h.fs, latest);
+	return right ? FSHA_OK : (fsha_result)WRONG_CONTENT;
+}
+
 /* A second object, as a process that comes up. */
 static int recover(void *ctx, const struct fsu *fs)
 {
@@ -85,9 +105,7 @@ static int recover(void *ctx, const struct fsu *fs)
 	store_forget(m->store->store);
 	result = try_open(&second);
 	if (result == FSHA_OK) {
-		if (fsha_checkpoint_store_count(second.store) != 2 ||
-		    fsha_checkpoint_store_latest_id(second.store) != 2)
-			result = (fsha_result)WRONG_CONTENT;
+		result = read_both(&second);
 		(void)fsha_checkpoint_store_close(second.store, NULL);
 	}
 	return result;

@@ -52,6 +52,28 @@ static int clean_up(void *ctx, const struct fsu *fs)
 	return fsha_worker_store_stop(((struct scene *)ctx)->store, 1, NULL);
 }
 
+static int visit(void *ctx, const fsha_worker_entry *entry)
+{
+	bool *right = ctx;
+
+	/* It is told that the worker is there and cannot be read, or who it is. */
+	*right = *right && (entry->result != FSHA_OK || entry->worker != NULL);
+	return entry->result;
+}
+
+static fsha_result read_one_by_one(struct scene *s, const struct fsu *fs, bool *right)
+{
+	fsha_worker *one;
+	fsha_result result;
+
+	result = fsha_worker_store_get(s->store, "k", &one, NULL);
+	if (result != FSHA_OK)
+		return result;
+	*right = *right && strcmp(one->task_id, "k") == 0 && one->state == FSHA_WORKER_NEW;
+	fsu_release(fs, one);
+	return fsha_worker_store_visit(s->store, visit, right, NULL);
+}
+
 static int read_all(void *ctx, const struct fsu *fs)
 {
 	char id[FSHA_FRAMEWORK_ID_SIZE] = "";
@@ -68,6 +90,9 @@ static int read_all(void *ctx, const struct fsu *fs)
 	right = count == 2 && strcmp(workers[0].task_id, "k") == 0 &&
 		workers[1].state == FSHA_WORKER_LAUNCHED;
 	fsu_release(fs, workers);
+	result = read_one_by_one(s, fs, &right);
+	if (result != FSHA_OK)
+		return result;
 	result = fsha_worker_store_get_framework_id(s->store, id, &present, NULL);
 	if (result == FSHA_OK)
 		right = right && present && strcmp(id, "old") == 0;

@@ -78,8 +78,8 @@ FSHA_API fsha_result fsha_election_start_job(fsha_services *services, const fsha
  *
  * `address` is at most FSHA_ADDRESS_MAX bytes, opaque. FSHA_OK: published and durable, or `session`
  * is not the present term (ignored, as in Flink). FSHA_E_STATE: confirmed already in this term.
- * FSHA_E_FENCED, FSHA_E_INDOUBT, FSHA_E_IO: not published as far as is known; the library goes on
- * trying while the term lasts.
+ * FSHA_E_FENCED, FSHA_E_INDOUBT, FSHA_E_IO, FSHA_E_NOMEM: not published as far as is known; the
+ * library goes on trying while the term lasts.
  *
  * Any thread. From a callback, such as grant_leadership, it does not wait: FSHA_OK says that the
  * address is taken and another thread publishes it at once. Since 0.1.

@@ -147,6 +147,9 @@ static fsha_result fence_and_check(const struct claim *q, const struct epoch *ow
 	if (r < 0)
 		return error_os(reterr, r, "fsync", "cannot claim '%s'", q->election);
 	r = tenure_fence(q->cluster, q->election_fd, own->number, tenure, fence_deadline_ns(q));
+	if (r == -ENOMEM)
+		return error_os(reterr, r, "list", "cannot fence the former leaders of '%s'",
+				q->election);
 	if (r < 0)
 		return error_os(reterr, r, "rmdir",
 				"cannot fence the former leaders of '%s': remove elections/%s/"

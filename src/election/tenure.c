@@ -119,8 +119,8 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 		 int64_t deadline_ns)
 {
 	struct fsu_list list;
+	int r, last;
 	bool found;
-	int r;
 
 	/*
 	 * One listing shows them all: every tenure that can still publish was made before the epoch
@@ -141,7 +141,11 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 			found = true;
 			r = tenure_remove(c, election_fd, name, deadline_ns);
 		}
-		/* An error is not final before the deadline: filesystems have their moments. */
+		/*
+		 * An error is not final before the deadline: filesystems have their moments. Then
+		 * it is told as it was.
+		 */
+		last = r < 0 ? r : -ETIMEDOUT;
 		if (r < 0 && fsu_now_ns(c->fs) < deadline_ns) {
 			fsu_sleep(c->fs, FSU_CLOCK_STEP_NS / 10);
 			found = true;
@@ -150,7 +154,7 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 		/* What cannot be removed although it is listed is no filesystem's moment any more.
 		 */
 		if (r == 0 && found && fsu_now_ns(c->fs) >= deadline_ns)
-			r = -ETIMEDOUT;
+			r = last;
 	} while (r == 0 && found);
 	fsu_list_done(&list);
 	return r;

@@ -155,23 +155,27 @@ static const fsha_member_status *find_member(const struct snapshot *snap, const 
 /* ---- elections ---- */
 
 /* Does this member stand in that election? Its stands/ has "<component>~<n>". */
-static bool stands(const struct cluster *c, const fsha_member_status *m, const char *component)
+static bool stands(struct snapshot *snap, const struct cluster *c, const fsha_member_status *m,
+		   const char *component)
 {
 	char path[FSU_UUID_HEX + sizeof("/" MEMBER_STANDS)];
 	size_t len = strlen(component);
 	struct fsu_list list;
 	bool found = false;
+	int r;
 
 	fsu_uuid_format((const struct fsu_uuid *)&m->member, path);
 	memcpy(path + FSU_UUID_HEX, "/" MEMBER_STANDS, sizeof("/" MEMBER_STANDS));
 	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->members_fd, path, c->local) == 0)
-		for (size_t i = 0; i < list.count && !found; i++) {
-			const char *name = fsu_list_name(&list, i);
+	r = fsu_list_pass(&list, c->members_fd, path, c->local);
+	for (size_t i = 0; r == 0 && i < list.count && !found; i++) {
+		const char *name = fsu_list_name(&list, i);
 
-			found = strncmp(name, component, len) == 0 && name[len] == '~';
-		}
+		found = strncmp(name, component, len) == 0 && name[len] == '~';
+	}
 	fsu_list_done(&list);
+	/* It stands in none, or has left meanwhile. */
+	snap->status.skipped += r < 0 && r != -ENOENT && r != -ESTALE;
 	return found;
 }
 
@@ -188,7 +192,7 @@ static int read_standbys(struct snapshot *snap, const struct cluster *c, const c
 		const fsha_member_status *m = &snap->members[i];
 
 		if (m != e->holder_status && fsha_liveness_is_alive(m->liveness) != 0 &&
-		    stands(c, m, component))
+		    stands(snap, c, m, component))
 			standbys[n++] = m;
 	}
 	e->standbys = standbys;
@@ -203,6 +207,7 @@ static int read_election(struct snapshot *snap, const struct cluster *c, const c
 	struct leader leader;
 	struct fsu_list list;
 	struct epoch epoch;
+	fsha_result result;
 	size_t len;
 	int fd, r;
 
@@ -219,8 +224,11 @@ static int read_election(struct snapshot *snap, const struct cluster *c, const c
 	e->epoch = epoch.number;
 	memcpy(&e->holder, &epoch.member, sizeof(e->holder));
 	e->holder_status = find_member(snap, &e->holder);
-	if (leader_read(c, component, &leader, NULL) == FSHA_OK)
+	result = leader_read(c, component, &leader, NULL);
+	if (result == FSHA_OK)
 		leader_to_information(&leader, &e->leader);
+	else if (result != FSHA_E_NOT_FOUND)
+		snap->status.skipped++; /* what is not known is not "no leader" */
 	/* A record of an older term says nothing about this one. */
 	if (e->leader.epoch != e->epoch || epoch_is_vacant(&epoch)) {
 		memset(&e->leader, 0, sizeof(e->leader));
