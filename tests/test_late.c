@@ -1,6 +1,7 @@
 /*
  * A directory is built under another name and renamed into place. When that rename fails, it may
- * still come, at any moment: what it then brings is whole, or it brings nothing.
+ * still come, at any moment: what it then brings is whole, or it brings nothing. And one that takes
+ * a directory away, which is made again under the same name, must not come after that.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -168,12 +169,117 @@ static void a_cluster_that_comes_late_has_its_settings(void **state)
 	}
 }
 
+/* ---- and one that takes a directory away ---- */
+
+#define BLOBS LAYOUT_BLOBS "/job_00000000000000000000000000000001"
+
+static const struct store_options blobs = { .directory = BLOBS,
+					    .election = "dispatcher",
+					    .kind = FSU_KIND_BLOB,
+					    .owned = true,
+					    .removable = true };
+
+static struct store *open_blobs(struct holder *h, const char *key)
+{
+	struct store *store;
+
+	holder_start(h, h->disk, h->client, "dispatcher");
+	lease_begin(&h->services->member->lease, fsu_now_ns(h->fs), 3600 * FSU_NS_PER_S);
+	assert_int_equal(services_store_open(h->services, &blobs, &store, NULL), FSHA_OK);
+	assert_int_equal(store_write(store, STORE_PUT, key, NULL, "v", 1, NULL, NULL), FSHA_OK);
+	return store;
+}
+
+static void close_blobs(struct holder *h, struct store *store)
+{
+	services_store_close(h->services, store);
+	holder_stop(h);
+}
+
+static bool is_there(struct store *store, const char *key)
+{
+	fsha_version version;
+
+	store_forget(store);
+	assert_int_equal(store_exists(store, key, &version, NULL), FSHA_OK);
+	return fsha_version_is_existing(&version);
+}
+
+static void a_late_removal_does_not_take_the_directory_that_came_after_it(void **state)
+{
+	struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+	struct holder h = { .disk = disk, .client = WORKER }, next = { .disk = disk, .client = 1 };
+	struct late l = { .disk = disk, .after = 1000 };
+	struct store *store = open_blobs(&h, "old"), *other;
+	char to[512];
+
+	(void)state;
+	assert_int_equal(store_clear(store, NULL), FSHA_OK);
+	lose_rename(&l);
+	assert_int_equal(store_remove_directory(store, &h.error), FSHA_E_IO);
+	(void)snprintf(to, sizeof(to), "/c/elections/dispatcher/%s/0000.%016llx", h.term->tenure,
+		       (unsigned long long)atomic_load(&h.term->sequence));
+	lose_no_more(&l);
+	assert_int_equal(store_remove_directory(store, NULL), FSHA_OK);
+	assert_null(crashfs_ls(disk, "/c/" BLOBS));
+	assert_int_equal(store_write(store, STORE_ADD, "new", NULL, "v", 1, NULL, NULL), FSHA_OK);
+	assert_true(fsu_renameat(crashfs_client(disk, NETWORK), AT_FDCWD, "/c/" BLOBS, AT_FDCWD,
+				 to) < 0);
+	assert_true(is_there(store, "new"));
+	/* What stood in its way goes with the tenure. */
+	other = open_blobs(&next, "other");
+	assert_true(is_there(other, "new"));
+	close_blobs(&next, other);
+	close_blobs(&h, store);
+	crashfs_destroy(disk);
+}
+
+static void a_removal_whose_reply_was_lost_is_done(void **state)
+{
+	struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+	struct holder h = { .disk = disk, .client = WORKER };
+	const struct crashfs_fault fault = { .client = WORKER,
+					     .calls_mask = 1u << CRASHFS_RENAMEAT,
+					     .error = EIO,
+					     .mode = CRASHFS_DONE };
+	struct store *store = open_blobs(&h, "k");
+
+	(void)state;
+	crashfs_count_reset(disk);
+	crashfs_fault_arm(disk, &fault);
+	assert_int_equal(store_remove_directory(store, NULL), FSHA_OK);
+	crashfs_fault_clear(disk);
+	assert_null(crashfs_ls(disk, "/c/" BLOBS));
+	close_blobs(&h, store);
+	crashfs_destroy(disk);
+}
+
+static void a_fenced_leader_does_not_say_that_it_removed_a_directory(void **state)
+{
+	struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+	struct holder h = { .disk = disk, .client = WORKER }, next = { .disk = disk, .client = 1 };
+	struct store *store = open_blobs(&h, "a"), *other = open_blobs(&next, "b");
+
+	(void)state;
+	assert_true(term_is_live(h.term)); /* it does not know better */
+	assert_int_equal(store_remove_directory(store, &h.error), FSHA_E_FENCED);
+	assert_true(is_there(other, "a"));
+	assert_int_equal(store_remove_directory(other, NULL), FSHA_OK);
+	assert_int_equal(store_remove_directory(other, NULL), FSHA_OK); /* there is none */
+	close_blobs(&next, other);
+	close_blobs(&h, store);
+	crashfs_destroy(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_namespace_that_comes_late_has_its_owner),
 		cmocka_unit_test(an_election_that_comes_late_has_its_epoch),
 		cmocka_unit_test(a_cluster_that_comes_late_has_its_settings),
+		cmocka_unit_test(a_late_removal_does_not_take_the_directory_that_came_after_it),
+		cmocka_unit_test(a_removal_whose_reply_was_lost_is_done),
+		cmocka_unit_test(a_fenced_leader_does_not_say_that_it_removed_a_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

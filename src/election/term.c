@@ -443,27 +443,74 @@ fsha_result term_settle(struct term *t, const struct term_write *w, const fsha_v
 	}
 }
 
-int term_discard(struct term *t, int dir_fd, const char *file_name)
+/* From the tenure. When this fails the tenure keeps it until it is removed; nothing is lost. */
+static int move_to_trash(struct term *t, const char *staged)
 {
+	char trash[sizeof(LAYOUT_TRASH) + FSU_UUID_HEX + 1] = LAYOUT_TRASH "/";
 	const struct fsu *fs = t->cluster->fs;
-	fsha_version v = { .epoch = t->epoch.number, .seat = t->seat };
-	char staged[STAGED_SIZE], trash[sizeof(LAYOUT_TRASH) + FSU_UUID_HEX + 1] = LAYOUT_TRASH "/";
 	struct fsu_uuid unique;
-	int r;
+	int r = fsu_uuid_make(fs, &unique);
 
-	/* A term that is over may still clean up until it is fenced: the rename itself decides. */
-	r = fsu_uuid_make(fs, &unique);
 	if (r < 0)
 		return r;
 	fsu_uuid_format(&unique, trash + sizeof(LAYOUT_TRASH));
-	v.sequence = next_sequence(t, NULL);
-	staged_path(t, &v, staged);
-	r = fsu_renameat(fs, dir_fd, file_name, t->election_fd, staged);
+	return fsu_renameat(fs, t->election_fd, staged, t->election_fd, trash);
+}
+
+static void discarded_path(struct term *t, char *ret_staged)
+{
+	const fsha_version v = { .sequence = next_sequence(t, NULL), .seat = t->seat };
+
+	staged_path(t, &v, ret_staged);
+}
+
+int term_discard(struct term *t, int dir_fd, const char *file_name)
+{
+	char staged[STAGED_SIZE];
+	int r;
+
+	/* A term that is over may still clean up until it is fenced: the rename itself decides. */
+	discarded_path(t, staged);
+	r = fsu_renameat(t->cluster->fs, dir_fd, file_name, t->election_fd, staged);
+	if (r == 0)
+		(void)move_to_trash(t, staged);
+	return r == -ENOENT ? 0 : r;
+}
+
+static bool is_directory(const struct term *t, int dir_fd, const char *path)
+{
+	struct fsu_stamp stamp;
+
+	return fsu_stamp_read(t->cluster->fs, dir_fd, path, &stamp) == 0;
+}
+
+/*
+ * The rename of a directory has failed with `error`, and may still come: a file of the name that it
+ * was to get makes that impossible. 0: it was done, so that name is taken.
+ */
+static int block(struct term *t, int dir_fd, const char *path, const char *staged, int error)
+{
+	const struct fsu *fs = t->cluster->fs;
+	int fd = fsu_openat(fs, t->election_fd, staged,
+			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FSU_FILE_MODE);
+
+	if (fd >= 0)
+		(void)fsu_close(fs, fd); /* empty */
+	return fd == -EEXIST && !is_directory(t, dir_fd, path) ? 0 : error;
+}
+
+int term_discard_directory(struct term *t, int dir_fd, const char *path)
+{
+	char staged[STAGED_SIZE];
+	int r;
+
+	discarded_path(t, staged);
+	r = fsu_renameat(t->cluster->fs, dir_fd, path, t->election_fd, staged);
 	if (r == -ENOENT)
-		return 0;
+		return is_directory(t, dir_fd, path) ? r : 0;
 	if (r < 0)
-		return r;
-	/* When this fails the tenure keeps it until it is removed; nothing is lost. */
-	(void)fsu_renameat(fs, t->election_fd, staged, t->election_fd, trash);
-	return 0;
+		r = block(t, dir_fd, path, staged, r);
+	if (r == 0)
+		(void)move_to_trash(t, staged);
+	return r;
 }

@@ -140,5 +140,11 @@ fsha_result term_settle(struct term *term, const struct term_write *write,
  * for the background.
  */
 int term_discard(struct term *term, int dir_fd, const char *file_name);
+/*
+ * The same for a directory, whose name may come back. So after a failure its rename cannot come
+ * later and take the next one, but in the moment in which the tenure itself is taken down. -ENOENT:
+ * the directory is there, and the tenure gone.
+ */
+int term_discard_directory(struct term *term, int dir_fd, const char *path);
 
 #endif

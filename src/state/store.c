@@ -314,7 +314,7 @@ static fsha_result remove_directory(struct store *s, bool former_only, fsha_erro
 	}
 	if (result == FSHA_OK) {
 		layout_parent(s->path, parent);
-		r = term_discard(t, c->fd, s->path);
+		r = term_discard_directory(t, c->fd, s->path);
 		if (r == 0)
 			r = fsu_dir_sync(c->fs, c->fd, parent);
 		if (r < 0)
