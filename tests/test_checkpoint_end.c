@@ -97,6 +97,55 @@ static void shutdown_discards_what_was_dropped_just_before(void **state)
 	assert_string_equal(on_disk(m->disk), "");
 }
 
+/* ---- removals that are still to be done ---- */
+
+/* What is left to do of the removal of the first must not be done to the second. */
+static void an_id_is_not_added_again_before_its_removal_has_come_to_its_end(void **state)
+{
+	struct master *m = *state;
+	struct crashfs_fault fault = {
+		.at = 3, /* the directory, after the tombstone is there */
+		.calls_mask = 1u << CRASHFS_FSYNC,
+		.error = 5, /* EIO */
+		.mode = CRASHFS_NOT_DONE,
+	};
+
+	m->options.max_retained = 2;
+	succeed(m);
+	for (int64_t id = 1; id <= 3; id++)
+		add(m, id, C);
+	fault.client = m->h.client;
+	crashfs_count_reset(m->disk);
+	crashfs_fault_arm(m->disk, &fault);
+	drain(m);
+	assert_int_equal(crashfs_faults_fired(m->disk), 1);
+	crashfs_fault_clear(m->disk);
+	assert_int_equal(m->n_failed, 1);
+	assert_string_equal(on_disk(m->disk), "2 3");
+	assert_int_equal(try_add(m, 1, C, NULL), FSHA_E_EXISTS);
+	assert_true(says(m, "removed"));
+	add(m, 4, C); /* and the removal is tried again */
+	drain(m);
+	add(m, 1, C);
+	drain(m);
+	assert_string_equal(held(m), "4 1");
+	assert_string_equal(on_disk(m->disk), "1 3 4"); /* 3 waits: 1 is an earlier one */
+}
+
+/* What one term has dropped may be another's to keep. */
+static void a_removal_of_an_earlier_term_is_left_to_who_recovers(void **state)
+{
+	struct master *m = *state;
+
+	add(m, 1, C);
+	add(m, 2, C); /* 1 is dropped, and its removal not begun */
+	lease_begin(&m->h.services->member->lease, fsu_now_ns(m->h.fs), 3600 * FSU_NS_PER_S);
+	holder_lead_too(&m->h, JOB_ELECTION);
+	drain(m);
+	assert_int_equal(m->n_discarded, 0);
+	assert_string_equal(on_disk(m->disk), "1 2");
+}
+
 /* ---- by hand, and wrong arguments ---- */
 
 static void a_checkpoint_is_removed_by_hand(void **state)
@@ -222,6 +271,8 @@ int main(void)
 		TEST(shutdown_works_once_and_nothing_is_added_after_it),
 		TEST(a_shutdown_that_failed_goes_on_when_called_again),
 		TEST_ONE(shutdown_discards_what_was_dropped_just_before),
+		TEST_ONE(an_id_is_not_added_again_before_its_removal_has_come_to_its_end),
+		TEST_ONE(a_removal_of_an_earlier_term_is_left_to_who_recovers),
 		TEST(a_checkpoint_is_removed_by_hand),
 		TEST(one_that_cannot_be_read_is_removed_by_hand),
 		TEST_ONE(removing_what_is_being_removed_already_takes_nothing_from_its_discard),

@@ -132,11 +132,19 @@ static fsha_result add_locked(fsha_checkpoint_store *s, const fsha_completed_che
 	struct adding a;
 	fsha_result result;
 	int64_t subsumed;
+	bool pending;
 	int r;
 
 	if (s->shut_down)
 		return error_set(reterr, FSHA_E_STATE, 0, "add",
 				 "the checkpoint store '%s' was shut down", s->directory);
+	(void)pthread_mutex_lock(&s->mutex);
+	pending = checkpoint_is_pending(s, checkpoint->id);
+	(void)pthread_mutex_unlock(&s->mutex);
+	if (pending) /* it would be taken for what is to be removed */
+		return error_set(reterr, FSHA_E_EXISTS, 0, "add",
+				 "checkpoint %" PRId64 " in '%s' is still being removed",
+				 checkpoint->id, s->directory);
 	r = prepare(s, checkpoint, &a);
 	if (r < 0)
 		return error_os(reterr, r, "alloc", "cannot add checkpoint %" PRId64,

@@ -119,6 +119,8 @@ void checkpoint_free_removals(const struct fsu *fs, struct removal **list);
 fsha_result checkpoint_open(fsha_services *services, const fsha_job_id *job,
 			    const fsha_checkpoint_store_options *options,
 			    fsha_checkpoint_store **ret_store, fsha_error *reterr);
+/* The session under which this process leads now; null when it does not. */
+struct fsu_uuid checkpoint_present_session(const fsha_checkpoint_store *s);
 /* Under the mutex, or `writing`. NULL: there is none. */
 const struct checkpoint *checkpoint_find(const fsha_checkpoint_store *s, int64_t id);
 fsha_result checkpoint_not_found(const fsha_checkpoint_store *s, int64_t id, fsha_error *reterr);

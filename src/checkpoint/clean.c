@@ -101,8 +101,15 @@ static fsha_result remove_one(fsha_checkpoint_store *s, const struct removal *re
 {
 	struct discarding discarding = { s, removal->id };
 	const struct store_discard how = { discard, &discarding };
+	const struct fsu_uuid session = checkpoint_present_session(s);
 	char key[CHECKPOINT_KEY_SIZE];
 
+	/* Leaders in between may have kept what was dropped in an earlier term. */
+	if (!fsu_uuid_is_null(&s->session) && !fsu_uuid_equal(&session, &s->session))
+		return error_set(reterr, FSHA_E_NOT_LEADER, 0, "remove",
+				 "checkpoint %" PRId64 " was dropped in a term that is over: who "
+				 "recovers '%s' decides anew",
+				 removal->id, s->directory);
 	checkpoint_key(removal->id, key);
 	if (removal->discard)
 		return store_release_and_try_remove(s->store, key, &how, reterr);

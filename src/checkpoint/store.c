@@ -92,8 +92,7 @@ static fsha_checkpoint_store *create(fsha_services *services, const fsha_job_id 
 	return s;
 }
 
-/* The session under which this process leads now; null when it does not. */
-static struct fsu_uuid present_session(const fsha_checkpoint_store *s)
+struct fsu_uuid checkpoint_present_session(const fsha_checkpoint_store *s)
 {
 	struct term *t = services_term(s->services, s->election);
 	struct fsu_uuid session = { { 0 } };
@@ -130,7 +129,7 @@ fsha_result checkpoint_open(fsha_services *services, const fsha_job_id *job,
 		return result;
 	}
 	/* Before the look: what is seen then is what there was in that term, or later. */
-	s->session = present_session(s);
+	s->session = checkpoint_present_session(s);
 	result = checkpoint_recover(s, reterr);
 	if (result != FSHA_OK) {
 		services_store_close(services, s->store);
