@@ -5,7 +5,7 @@
  * fsha_config_options() tells every key with its default, its old names and what it is for;
  * fsha-config(5) is the same for people. Those that a start needs:
  *
- * high-availability.type (no default): "filesystem".
+ * high-availability.type (no default): "filesystem"; or "embedded" or "NONE", see fsha/services.h.
  *
  * high-availability.storageDir (no default): the shared directory, /path or file:///path. It must
  * exist.
