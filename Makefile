@@ -123,9 +123,9 @@ $(A): $(call objects,$(LIB_SRC))
 # build/, without a search path in it; and the guard process of `fsha run`, which must stay in memory
 # when its parent dies, has fewer pages of its own to relocate. That it uses only the public
 # interface is what tools/lint-layers looks at.
-$(BUILD)/fsha: $(call objects,$(CLI_SRC)) $(A)
+$(BUILD)/fsha: $(call objects,$(CLI_SRC) $(if $(COVERAGE),tools/coverage-exit.c)) $(A)
 	@echo "  LINK $@"
-	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
+	$(Q)$(LINK) $(if $(COVERAGE),-Wl$(comma)--wrap=_exit) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
 
 # Not fsha's main.c: the line is parsed alike, and it has the library for the system-call table.
 $(BUILD)/fsha-archive: $(call objects,$(ARCHIVE_SRC) $(addprefix src/cli/,cli_error.c cli_options.c \
