@@ -169,6 +169,76 @@ static void a_cluster_that_comes_late_has_its_settings(void **state)
 	}
 }
 
+/* ---- a value that comes while it is asked for ---- */
+
+struct value {
+	struct crashfs *disk;
+	char from[512], to[512];
+	unsigned after;
+};
+
+static void bring_value(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct value *v = ctx;
+
+	(void)call;
+	(void)path;
+	if (client == WORKER && v->after-- == 0) {
+		crashfs_hook_set(v->disk, NULL, NULL);
+		(void)fsu_renameat(crashfs_client(v->disk, NETWORK), AT_FDCWD, v->from, AT_FDCWD,
+				   v->to);
+	}
+}
+
+static void what_was_settled_is_what_the_leader_sees(void **state)
+{
+	static const struct store_options options = { .directory = LAYOUT_JOB_GRAPHS,
+						      .election = "dispatcher",
+						      .kind = FSU_KIND_JOB_GRAPH };
+	const struct crashfs_fault fault = {
+		.client = WORKER,
+		.calls_mask = 1u << CRASHFS_RENAMEAT | 1u << CRASHFS_UNLINKAT,
+		.error = EIO,
+		.mode = CRASHFS_NOT_DONE,
+		.repeat = true,
+	};
+
+	(void)state;
+	for (unsigned after = 0; after < 2 * CALLS; after++) {
+		struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
+		struct value v = { .disk = disk, .after = after };
+		struct store *store;
+		fsha_version version, present;
+		char text[FSHA_VERSION_TEXT];
+		struct holder h;
+		fsha_result result;
+
+		holder_start(&h, disk, WORKER, "dispatcher");
+		lease_begin(&h.services->member->lease, fsu_now_ns(h.fs), 3600 * FSU_NS_PER_S);
+		assert_int_equal(services_store_open(h.services, &options, &store, NULL), FSHA_OK);
+		crashfs_fault_arm(disk, &fault);
+		assert_int_equal(store_write(store, STORE_ADD, "k", NULL, "v", 1, &version, NULL),
+				 FSHA_E_INDOUBT);
+		crashfs_fault_clear(disk);
+		(void)snprintf(v.from, sizeof(v.from), "/c/elections/dispatcher/%s/0000.%016llx",
+			       h.term->tenure, (unsigned long long)version.sequence);
+		(void)snprintf(v.to, sizeof(v.to), "/c/job_graphs/k~%s",
+			       fsha_version_format(&version, text));
+		crashfs_advance(disk, FSU_NS_PER_S);
+		crashfs_hook_set(disk, bring_value, &v);
+		result = store_settle(store, "k", &version, &h.error);
+		crashfs_hook_set(disk, NULL, NULL);
+		assert_int_equal(store_exists(store, "k", &present, NULL), FSHA_OK);
+		if (result != FSHA_OK && result != FSHA_E_NOT_FOUND)
+			fail_msg("call %u: %s", after, h.error.message);
+		if (fsha_version_is_existing(&present) != (result == FSHA_OK))
+			fail_msg("call %u: settled as %s", after, fsha_result_name(result));
+		services_store_close(h.services, store);
+		holder_stop(&h);
+		crashfs_destroy(disk);
+	}
+}
+
 /* ---- and one that takes a directory away ---- */
 
 #define BLOBS LAYOUT_BLOBS "/job_00000000000000000000000000000001"
@@ -277,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_namespace_that_comes_late_has_its_owner),
 		cmocka_unit_test(an_election_that_comes_late_has_its_epoch),
 		cmocka_unit_test(a_cluster_that_comes_late_has_its_settings),
+		cmocka_unit_test(what_was_settled_is_what_the_leader_sees),
 		cmocka_unit_test(a_late_removal_does_not_take_the_directory_that_came_after_it),
 		cmocka_unit_test(a_removal_whose_reply_was_lost_is_done),
 		cmocka_unit_test(a_fenced_leader_does_not_say_that_it_removed_a_directory),

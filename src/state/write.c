@@ -315,10 +315,13 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 		if (order == 0 && is_packed(s, key, version, &repacked))
 			batch_name(&write);
 		if (order <= 0 && !repacked && s->dir_fd >= 0 && t &&
-		    t->epoch.number == version->epoch && t->seat == version->seat)
+		    t->epoch.number == version->epoch && t->seat == version->seat) {
 			result = term_settle(t, &write, version, reterr);
-		else
+			/* It may have come since the look above (test_late.c). */
+			index_forget(&s->index);
+		} else {
 			result = settle_by_sight(s, t, key, version, order, reterr);
+		}
 	} else if (result == FSHA_E_CONFIG || result == FSHA_E_CORRUPT) {
 		result = error_copy(reterr, &why);
 	} else {
