@@ -7,6 +7,11 @@
  * Where Flink's calls return true, these return FSHA_OK, and where they return false or throw, any
  * other result.
  *
+ * The blobs of a job go with it: fsha_gc removes, in terms after those in which they were written,
+ * what belongs to a job that has no graph, no running entry and no dirty result. The leaders do so
+ * by themselves only where the job's election was led and is vacant, and it has no checkpoints.
+ * Blobs of no job are never removed so.
+ *
  * A blob store may be used by any thread. Nothing is locked while the bytes of a blob pass.
  */
 #ifndef FSHA_BLOB_H
