@@ -5,20 +5,16 @@
  * garbage where it was, and goes as old versions do (clean.c).
  *
  * The danger is a pack that brings back a key: K was read as present, then removed, and its
- * tombstone cleaned away, before the pack was renamed into place. So the last look and the rename
- * are made under the mutex and the write lock: every member must still be known to the index, in
- * this version or a higher one, which then outdoes it, and nobody may be just about to clean that
- * one away. And while such a rename is in doubt no
- * tombstone of this term goes (clean.c); an older one cannot be K's, since K was present in this
- * term. test_compact.c.
+ * tombstone cleaned away, before the pack was renamed into place. So at the last look (repack.c)
+ * every member must still be known to the index, in this version or a higher one, which then
+ * outdoes it, and nobody may be just about to clean that one away. test_compact.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fsutil/fsu_file.h"
-#include "src/result/error.h"
-#include "src/state/store.h"
+#include "src/state/repack.h"
 
 /* What one step moves, unless one pack alone has more. */
 #define STEP_SIZE (UINT64_C(8) << 20)
@@ -40,17 +36,12 @@ struct source {
 };
 
 struct step {
-	struct store *store;
-	struct term *term;
+	struct repack out;
 	struct record_place place;
 	struct source *sources; /* by key; the keys are in the same memory */
 	size_t source_count;
-	struct pack_member *members;
-	size_t member_count;
-	uint8_t *records;
-	size_t len, size;
-	struct pack *pack; /* staged */
-	bool rewrites;     /* some are of packs that are half dead: worth while even for one */
+	size_t size;   /* of the memory for out.records */
+	bool rewrites; /* some are of packs that are half dead: worth while even for one */
 };
 
 /* ---- What to move ---- */
@@ -163,9 +154,9 @@ static int take_sources(struct step *step, const struct index_entry **entries, s
 /* Under the mutex, with the index loaded. Leaves no sources when there is nothing to do. */
 static int choose(struct step *step)
 {
-	struct index *ix = &step->store->index;
+	struct index *ix = &step->out.store->index;
 	const int64_t before_ns = fsu_now_ns(step->place.fs) - INDEX_RETAIN_NS;
-	const bool merge = is_merge_due(step->store, before_ns);
+	const bool merge = is_merge_due(step->out.store, before_ns);
 	const struct index_entry **entries;
 	size_t packed, n = 0;
 	int r = 0;
@@ -193,14 +184,14 @@ static int reserve(struct step *step, size_t more)
 	size_t size = step->size ? step->size : 4096;
 	uint8_t *records;
 
-	if (more <= step->size - step->len)
+	if (more <= step->size - step->out.len)
 		return 0;
-	while (size - step->len < more)
+	while (size - step->out.len < more)
 		size *= 2;
-	records = fsu_resize(step->place.fs, step->records, size);
+	records = fsu_resize(step->place.fs, step->out.records, size);
 	if (!records)
 		return -ENOMEM;
-	step->records = records;
+	step->out.records = records;
 	step->size = size;
 	return 0;
 }
@@ -222,7 +213,7 @@ static fsha_result read_source(struct step *step, const struct source *source,
 	if (result != FSHA_OK)
 		return result;
 	if (fsu_record_decode(*ret_bytes, *ret_len, &head, &why) == 0)
-		why = record_mismatch(place, file, step->store->kind, &head);
+		why = record_mismatch(place, file, step->out.store->kind, &head);
 	/* A stream is no envelope, and a member must be one. */
 	if (!why && !(head.flags & FSU_RECORD_STREAMED))
 		return FSHA_OK;
@@ -235,9 +226,9 @@ static fsha_result add_member(struct step *step, const struct source *source, co
 {
 	if (reserve(step, len) < 0)
 		return FSHA_E_NOMEM;
-	memcpy(step->records + step->len, bytes, len);
-	step->len += len;
-	step->members[step->member_count++] = (struct pack_member){
+	memcpy(step->out.records + step->out.len, bytes, len);
+	step->out.len += len;
+	step->out.members[step->out.member_count++] = (struct pack_member){
 		.key = source->key,
 		.version = source->version,
 		.form = source->form,
@@ -253,17 +244,17 @@ static fsha_result read_sources(struct step *step)
 	struct pack_reader reader = { .fs = fs };
 	fsha_result result = FSHA_OK;
 
-	step->members = fsu_alloc(fs, step->source_count * sizeof(*step->members));
-	if (!step->members)
+	step->out.members = fsu_alloc(fs, step->source_count * sizeof(*step->out.members));
+	if (!step->out.members)
 		return FSHA_E_NOMEM;
 	for (size_t i = 0; i < step->source_count && result == FSHA_OK; i++) {
 		struct source *source = &step->sources[i];
 		uint8_t *bytes;
 		size_t len;
 
-		if (!source->packed && step->len >= STEP_SIZE)
+		if (!source->packed && step->out.len >= STEP_SIZE)
 			continue; /* in the next step */
-		if (step->len > PACK_SIZE_MAX - LOOSE_MAX)
+		if (step->out.len > PACK_SIZE_MAX - LOOSE_MAX)
 			break;
 		result = read_source(step, source, &reader, &bytes, &len);
 		if (result == FSHA_OK) {
@@ -280,24 +271,14 @@ static fsha_result read_sources(struct step *step)
 	return result;
 }
 
-/* ---- The commit ---- */
-
-static fsha_result stage_step(void *ctx, const struct record_place *place,
-			      const struct record_content *content, int dirfd, const char *path,
-			      int *ret_errno, const char **ret_op, fsha_error *reterr)
-{
-	struct step *step = ctx;
-
-	return pack_stage(place, content, step->members, step->member_count, step->records,
-			  step->len, dirfd, path, &step->pack, ret_errno, ret_op, reterr);
-}
+/* ---- What comes of it ---- */
 
 /* Would no member bring anything back? */
-static bool is_known(const struct step *step)
+static bool is_known(const struct repack *out)
 {
-	for (size_t i = 0; i < step->member_count; i++) {
-		const struct pack_member *m = &step->members[i];
-		const struct index_entry *e = index_find(&step->store->index, m->key);
+	for (size_t i = 0; i < out->member_count; i++) {
+		const struct pack_member *m = &out->members[i];
+		const struct index_entry *e = index_find(&out->store->index, m->key);
 
 		if (!e || fsha_version_compare(&e->version, &m->version) < 0)
 			return false;
@@ -308,7 +289,7 @@ static bool is_known(const struct step *step)
 /* What could not be moved is not tried again. Under the mutex. */
 static void keep_in_place(struct step *step)
 {
-	struct index *ix = &step->store->index;
+	struct index *ix = &step->out.store->index;
 
 	for (size_t i = 0; i < step->source_count; i++) {
 		const struct source *source = &step->sources[i];
@@ -322,67 +303,6 @@ static void keep_in_place(struct step *step)
 		else
 			index_entry_stays(ix, e);
 	}
-}
-
-/* Under the mutex and the write lock. */
-static fsha_result publish_locked(struct step *step, struct term_write *write,
-				  const fsha_version *version)
-{
-	struct store *s = step->store;
-	fsha_result result;
-
-	result = store_load(s, step->term, NULL);
-	if (result == FSHA_OK && (s->cleaning || !s->index.complete || !is_known(step)))
-		result = FSHA_E_VERSION;
-	if (result != FSHA_OK) {
-		term_unstage(step->term, version);
-		return result;
-	}
-	write->dir_fd = s->dir_fd;
-	result = term_publish(step->term, write, version, NULL, NULL);
-	if (result == FSHA_OK) {
-		struct pack *pack = step->pack;
-
-		step->pack = NULL;
-		(void)index_note_pack(&s->index, pack); /* out of memory: it forgets itself */
-		return FSHA_OK;
-	}
-	if (result == FSHA_E_INDOUBT)
-		s->unsettled = *version;
-	index_forget(&s->index);
-	return result;
-}
-
-static fsha_result publish(struct step *step)
-{
-	struct store *s = step->store;
-	struct term_write write = {
-		.dir_fd = -1,
-		.directory = s->directory,
-		.stage = stage_step,
-		.stage_ctx = step,
-	};
-	fsha_version floor = { 0 }, version;
-	struct fsu_lock lock;
-	fsha_result result;
-
-	for (size_t i = 0; i < step->member_count; i++)
-		if (fsha_version_compare(&step->members[i].version, &floor) > 0)
-			floor = step->members[i].version;
-	batch_name(&write);
-	result = term_stage(step->term, &write, &floor, &version, NULL);
-	if (result != FSHA_OK)
-		return result;
-	(void)pthread_mutex_lock(&s->mutex);
-	result = term_enter(step->term, &lock, NULL);
-	if (result == FSHA_OK) {
-		result = publish_locked(step, &write, &version);
-		term_exit(step->term, &lock);
-	} else {
-		term_unstage(step->term, &version);
-	}
-	(void)pthread_mutex_unlock(&s->mutex);
-	return result;
 }
 
 /* ---- A step ---- */
@@ -414,16 +334,15 @@ static void step_done(struct step *step)
 {
 	const struct fsu *fs = step->place.fs;
 
-	fsu_release(fs, step->pack);
-	fsu_release(fs, step->records);
-	fsu_release(fs, step->members);
+	fsu_release(fs, step->out.records);
+	fsu_release(fs, step->out.members);
 	fsu_release(fs, step->sources);
 }
 
 /* Returns whether something was moved, so that another step may be worth while. */
 static bool compact(struct store *s, struct term *t)
 {
-	struct step step = { .store = s, .term = t };
+	struct step step = { .out = { .store = s, .term = t, .may_appear = is_known } };
 	fsha_result result = FSHA_E_NOMEM;
 
 	(void)pthread_mutex_lock(&s->mutex);
@@ -435,8 +354,8 @@ static bool compact(struct store *s, struct term *t)
 	(void)pthread_mutex_unlock(&s->mutex);
 	if (result == FSHA_OK && step.source_count > 0)
 		result = read_sources(&step);
-	if (result == FSHA_OK && step.member_count > (step.rewrites ? 0 : 1))
-		result = publish(&step);
+	if (result == FSHA_OK && step.out.member_count > (step.rewrites ? 0 : 1))
+		result = repack_publish(&step.out, NULL, NULL);
 	else
 		result = FSHA_E_NOT_FOUND;
 	if (step.source_count > 0) {
