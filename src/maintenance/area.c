@@ -94,6 +94,27 @@ void area_store_options(const struct area *area, const char *results, struct sto
 	}
 }
 
+bool area_of_path(const char *path, const char *results, struct store_options *options)
+{
+	const bool elsewhere = path[0] == '/';
+
+	if (elsewhere && (!results || strcmp(path, results) != 0))
+		return false;
+	for (size_t i = 0; i < areas_count; i++) {
+		const size_t len = strlen(areas[i].directory);
+		const bool flat = areas[i].nesting == AREA_FLAT;
+
+		if (elsewhere ? areas[i].kind != FSU_KIND_JOB_RESULT :
+				strncmp(path, areas[i].directory, len) != 0 ||
+					path[len] != (flat ? '\0' : '/'))
+			continue;
+		options->directory = elsewhere ? areas[i].directory : path;
+		area_store_options(&areas[i], elsewhere ? results : NULL, options);
+		return true;
+	}
+	return false;
+}
+
 /* Two names that sort next to each other when they are versions of one key. */
 static int compare(const void *a, const void *b, void *text)
 {

@@ -45,6 +45,11 @@ bool area_job_of_election(const char *election, fsha_job_id *ret_job);
  */
 void area_store_options(const struct area *area, const char *results,
 			struct store_options *options);
+/*
+ * The store at `path`: below the cluster directory, or where job results lie elsewhere. False:
+ * there is none. `path` is borrowed; the election is left alone.
+ */
+bool area_of_path(const char *path, const char *results, struct store_options *options);
 /* Is nothing in the directory useless? One listing; true when it cannot be read. */
 bool area_is_tidy(const struct cluster *c, const char *directory);
 /* "job_graphs", "state/<name>". */

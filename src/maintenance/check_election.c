@@ -147,6 +147,7 @@ static void check_history(struct election *e, const char *file, const struct nam
 {
 	struct history *history = fsu_alloc(e->found->fs, sizeof(*history));
 	struct check_record q = { .directory = e->directory,
+				  .path = e->directory,
 				  .dir_fd = e->fd,
 				  .file_name = file,
 				  .name = name,

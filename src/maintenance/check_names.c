@@ -84,14 +84,13 @@ void check_unknown(struct findings *found, const char *directory, const char *na
 
 /* ---- records ---- */
 
-static void say_unsound(const struct check_record *q, fsha_result result, const fsha_error *error,
-			struct findings *found)
+void check_unsound(const struct check_record *q, fsha_result result, const fsha_error *error,
+		   struct findings *found)
 {
 	char path[FINDING_PATH_SIZE];
 	enum finding_code code = FINDING_UNREADABLE;
 
-	(void)snprintf(path, sizeof(path), "%s%s%s", q->directory, *q->directory ? "/" : "",
-		       q->file_name);
+	(void)snprintf(path, sizeof(path), "%s%s%s", q->path, *q->path ? "/" : "", q->file_name);
 	if (result == FSHA_E_NOMEM) {
 		found->out_of_memory = true;
 		return;
@@ -139,13 +138,14 @@ static fsha_result read_stream(struct verify *v, const struct record_place *plac
 }
 
 static fsha_result read_one(struct verify *v, const struct record_place *place,
-			    const struct check_record *q, fsha_error *reterr)
+			    const struct check_record *q, struct findings *found,
+			    fsha_error *reterr)
 {
 	struct record record = { .file = NULL };
 	fsha_result result;
 
 	if (q->members)
-		return check_pack(v, place, &q->name->version, q->members, reterr);
+		return check_pack(v, place, q, found, reterr);
 	if (q->format && q->name->form == q->format->form)
 		result = q->format->read(place, q->file_name, &record, reterr);
 	else
@@ -175,13 +175,13 @@ bool check_record(struct verify *v, const struct check_record *q, struct finding
 		return true;
 	if (fsu_uuid_is_null(&c->id))
 		place.cluster = NULL; /* SETTINGS is damaged: any will do */
-	result = read_one(v, &place, q, &error);
+	result = read_one(v, &place, q, found, &error);
 	if (result == FSHA_E_NOT_FOUND)
-		result = read_one(v, &place, q, &error);
+		result = read_one(v, &place, q, found, &error);
 	if (result == FSHA_E_NOT_FOUND)
 		return false; /* cleaned away meanwhile */
 	if (result != FSHA_OK)
-		say_unsound(q, result, &error, found);
+		check_unsound(q, result, &error, found);
 	return result == FSHA_OK;
 }
 

@@ -1,5 +1,6 @@
 /* A pack: its list, and each record in it. */
 #include "src/maintenance/verify.h"
+#include "src/result/error.h"
 #include "src/state/pack.h"
 
 static fsha_result check_member(struct verify *v, const struct record_place *place,
@@ -28,17 +29,27 @@ static fsha_result check_member(struct verify *v, const struct record_place *pla
 }
 
 fsha_result check_pack(struct verify *v, const struct record_place *place,
-		       const fsha_version *version, uint16_t kind, fsha_error *reterr)
+		       const struct check_record *q, struct findings *found, fsha_error *reterr)
 {
 	struct pack *pack;
 	fsha_result result;
 
-	result = pack_load(place, version, &pack, reterr);
+	result = pack_load(place, &q->name->version, &pack, reterr);
 	if (result != FSHA_OK)
 		return result;
 	v->count->records++;
-	for (size_t i = 0; i < pack->count && result == FSHA_OK; i++)
-		result = check_member(v, place, pack, &pack->members[i], kind, reterr);
+	for (size_t i = 0; i < pack->count; i++) {
+		fsha_error error = FSHA_ERROR_INIT;
+
+		result = check_member(v, place, pack, &pack->members[i], q->members, &error);
+		if (result == FSHA_E_NOT_FOUND) { /* the pack is */
+			(void)error_copy(reterr, &error);
+			break;
+		}
+		if (result != FSHA_OK)
+			check_unsound(q, result, &error, found);
+		result = FSHA_OK;
+	}
 	fsu_release(place->fs, pack);
 	return result;
 }

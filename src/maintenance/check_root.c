@@ -48,6 +48,7 @@ static void check_settings(struct verify *v, const struct fsu_list *list, struct
 {
 	const char *file = name_newest(list, LAYOUT_SETTINGS);
 	struct check_record q = { .directory = "",
+				  .path = "",
 				  .dir_fd = v->cluster->fd,
 				  .file_name = file,
 				  .kind = FSU_KIND_SETTINGS,
@@ -170,6 +171,7 @@ static void check_info(struct verify *v, const char *directory, const char *file
 		       const struct name *name, struct findings *found)
 {
 	struct check_record q = { .directory = directory,
+				  .path = directory,
 				  .file_name = file,
 				  .name = name,
 				  .kind = FSU_KIND_MEMBER,

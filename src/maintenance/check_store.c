@@ -14,7 +14,8 @@
 /* A directory of records while it is checked. */
 struct records {
 	struct verify *v;
-	const char *directory;
+	const char *directory; /* as the records in it say */
+	const char *path;      /* where that is */
 	int dir_fd;
 	struct fsu_list list;
 	struct findings *found;
@@ -30,7 +31,7 @@ struct records {
 
 static void path_of(const struct records *r, const char *file, char *ret_path)
 {
-	(void)snprintf(ret_path, FINDING_PATH_SIZE, "%s/%s", r->directory, file);
+	(void)snprintf(ret_path, FINDING_PATH_SIZE, "%s/%s", r->path, file);
 }
 
 /* Is `name`, at `i` of the sorted listing, the highest version of its key, and the only such? */
@@ -82,14 +83,14 @@ static void count(struct records *r, const char *key, const struct name *name, b
 static void tell_counts(const struct records *r)
 {
 	if (r->old > 0)
-		findings_add(r->found, FINDING_OLD_VERSIONS, r->directory,
+		findings_add(r->found, FINDING_OLD_VERSIONS, r->path,
 			     "%zu versions that newer ones have replaced wait to be removed",
 			     r->old);
 	if (r->gone > 0)
-		findings_add(r->found, FINDING_TOMBSTONES, r->directory,
+		findings_add(r->found, FINDING_TOMBSTONES, r->path,
 			     "%zu tombstones wait to be removed", r->gone);
 	if (r->marked > 0)
-		findings_add(r->found, FINDING_MARKED, r->directory,
+		findings_add(r->found, FINDING_MARKED, r->path,
 			     "the removal of %zu entries has begun", r->marked);
 }
 
@@ -133,12 +134,13 @@ static void check_each(struct records *r)
 		struct name name;
 
 		if (!name_parse(file, &name)) {
-			check_unknown(r->found, r->directory, file);
+			check_unknown(r->found, r->path, file);
 			continue;
 		}
 		memcpy(key, file, name.key_len);
 		key[name.key_len] = '\0';
 		q = (struct check_record){ .directory = r->directory,
+					   .path = r->path,
 					   .dir_fd = r->dir_fd,
 					   .file_name = file,
 					   .name = &name,
@@ -146,7 +148,7 @@ static void check_each(struct records *r)
 		if (!r->area)
 			r->found->election = key;
 		if (!r->expect(r, key, &q)) {
-			check_unknown(r->found, r->directory, file);
+			check_unknown(r->found, r->path, file);
 			continue;
 		}
 		count(r, key, &name, q.newest);
@@ -160,8 +162,8 @@ static void check_directory(struct records *r)
 {
 	r->dir_fd = -1;
 	fsu_list_init(&r->list, r->found->fs);
-	if (check_list(r->v, r->directory, &r->list, r->found)) {
-		r->dir_fd = check_open(r->v, r->directory, r->found);
+	if (check_list(r->v, r->path, &r->list, r->found)) {
+		r->dir_fd = check_open(r->v, r->path, r->found);
 		if (r->dir_fd >= 0) {
 			check_each(r);
 			check_epochs(r);
@@ -191,7 +193,7 @@ static int decode_owner(const struct record *record, void *ctx)
 	r->has_owner = true;
 	r->owner_wrong = r->election[0] && strcmp(r->election, owner) != 0;
 	if (r->owner_wrong)
-		findings_add(r->found, FINDING_OWNER_WRONG, r->directory,
+		findings_add(r->found, FINDING_OWNER_WRONG, r->path,
 			     "its records say that it belongs to election '%s', not to '%s'", owner,
 			     r->election);
 	else
@@ -231,28 +233,68 @@ static bool epoch_of_store(struct records *r, const char *key, uint64_t *ret_epo
 	       check_epoch_max(r->v, r->election, ret_epoch, r->found);
 }
 
+/*
+ * Elsewhere there may be the results of another cluster: those are none of ours to look at, let
+ * alone to repair. Where its owner cannot be read either is possible, so nobody is told to mend
+ * anything.
+ */
+static bool is_ours(struct records *r)
+{
+	const struct cluster *c = r->v->cluster;
+	fsha_error error = FSHA_ERROR_INIT;
+	fsha_result result;
+	bool empty = false;
+	int fd;
+
+	if (fsu_uuid_is_null(&c->id))
+		return true; /* SETTINGS is damaged: it cannot be told */
+	fd = check_open(r->v, r->path, r->found);
+	if (fd < 0)
+		return false; /* the first write makes it; what else it is was said */
+	result = owner_check(c, fd, r->directory, r->election, &empty, &error);
+	(void)fsu_close(c->fs, fd); /* a directory */
+	if (result == FSHA_E_CORRUPT && strcmp(error.op, RECORD_OP_FOREIGN) == 0) {
+		findings_add(r->found, FINDING_OWNER_WRONG, r->path,
+			     "it is to hold this cluster's job results, and its " OWNER_KEY
+			     " record is not this cluster's: choose another directory for them");
+		return false;
+	}
+	if (result != FSHA_OK && result != FSHA_E_CONFIG && !empty)
+		r->election[0] = '\0';
+	return true;
+}
+
+static void check_owned(struct records *r, bool may_be_empty)
+{
+	check_directory(r);
+	if (r->owned && !r->has_owner && r->dir_fd >= 0 && r->list.stamped &&
+	    !(may_be_empty && r->list.count == 0))
+		findings_add(r->found, FINDING_OWNER_MISSING, r->path,
+			     "it has no sound " OWNER_KEY " record, so nobody may write there");
+	fsu_list_done(&r->list);
+}
+
 void check_store(struct verify *v, const struct unit *unit, struct findings *found)
 {
 	char directory[AREA_DIRECTORY_SIZE];
 	struct records r = {
 		.v = v,
 		.directory = directory,
+		.path = unit->elsewhere ? v->results : directory,
 		.found = found,
 		.expect = expect_in_store,
 		.area = unit->area,
-		.owned = unit->area->nesting != AREA_FLAT,
+		.owned = unit->area->nesting != AREA_FLAT || unit->elsewhere,
 		.epoch_max = epoch_of_store,
 	};
 
 	area_directory(unit->area, unit->name, directory);
 	area_election(unit->area, unit->name, r.election);
 	found->election = r.election; /* when its owner was read, that */
-	check_directory(&r);
-	if (r.owned && !r.has_owner && r.dir_fd >= 0 && r.list.stamped)
-		findings_add(found, FINDING_OWNER_MISSING, directory,
-			     "it has no sound " OWNER_KEY " record, so nobody may write there");
+	/* What a person has made elsewhere may be empty: the first write puts its owner there. */
+	if (!unit->elsewhere || is_ours(&r))
+		check_owned(&r, unit->elsewhere);
 	found->election = NULL;
-	fsu_list_done(&r.list);
 }
 
 /* ---- leaders/ ---- */
@@ -310,6 +352,7 @@ void check_leaders(struct verify *v, const struct unit *unit, struct findings *f
 	struct records r = {
 		.v = v,
 		.directory = LAYOUT_LEADERS,
+		.path = LAYOUT_LEADERS,
 		.found = found,
 		.expect = expect_leader,
 		.epoch_max = epoch_of_leader,

@@ -53,7 +53,8 @@ static const struct finding_type types[FINDING_CODES] = {
 	[FINDING_OLD_VERSIONS] = { "old-versions", FSHA_SEVERITY_INFO, false, GC },
 	[FINDING_TOMBSTONES] = { "tombstones", FSHA_SEVERITY_INFO, false, GC },
 	[FINDING_MARKED] = { "marked", FSHA_SEVERITY_INFO, false,
-			     "nothing to do: who removes it goes on with that" },
+			     "nothing to do: who removes them goes on with that; if nobody does, "
+			     "run 'fsha repair'" },
 	[FINDING_EPOCH_MISSING] = { "epoch-missing", FSHA_SEVERITY_CRITICAL, true, BACKUP },
 	[FINDING_EPOCH_SEVERAL] = { "epoch-several", FSHA_SEVERITY_CRITICAL, true,
 				    "stop all processes of the cluster and remove all epoch files "

@@ -10,7 +10,8 @@
 #include "fsha/maintenance.h"
 #include "fsutil/fsu_ops.h"
 
-#define FINDING_PATH_SIZE 700 /* "state/<200>/<244>" and some */
+/* A name in a directory of a cluster, or in that of job results elsewhere (STORE_PATH_SIZE). */
+#define FINDING_PATH_SIZE (4096 + 256)
 
 /* In the order of FORMAT.md's tree; doc/MAINTENANCE.md has the same table for people. */
 enum finding_code {

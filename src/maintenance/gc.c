@@ -130,23 +130,6 @@ static bool is_reason(const struct finding *f)
 	       strncmp(f->path, LAYOUT_LEADERS "/", sizeof(LAYOUT_LEADERS)) != 0;
 }
 
-/* The store that a finding speaks of. False: none. */
-static bool find_store(const struct actions *a, const char *path, const char *election,
-		       struct store_options *ret_options)
-{
-	for (size_t i = 0; i < areas_count; i++) {
-		size_t len = strlen(areas[i].directory);
-		bool flat = areas[i].nesting == AREA_FLAT;
-
-		if (strncmp(path, areas[i].directory, len) != 0 || path[len] != (flat ? '\0' : '/'))
-			continue;
-		*ret_options = (struct store_options){ .directory = path, .election = election };
-		area_store_options(&areas[i], a->services->job_result_path, ret_options);
-		return true;
-	}
-	return false;
-}
-
 struct duty {
 	const struct finding *finding;
 	struct store *store; /* NULL: none to be cleaned */
@@ -167,10 +150,10 @@ static void open_stores(struct actions *a, struct duty *duties, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct finding *f = duties[i].finding;
 		fsha_error error = FSHA_ERROR_INIT;
-		struct store_options options;
+		struct store_options options = { .election = f->election };
 
 		if ((f->code != FINDING_OLD_VERSIONS && f->code != FINDING_TOMBSTONES) ||
-		    !find_store(a, f->path, f->election, &options))
+		    !area_of_path(f->path, a->services->job_result_path, &options))
 			continue;
 		if (services_store_open(a->services, &options, &duties[i].store, &error) != FSHA_OK)
 			duties[i].store = NULL;

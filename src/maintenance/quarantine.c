@@ -6,9 +6,8 @@
 
 #include "fsutil/fsu_path.h"
 #include "src/cluster/layout.h"
+#include "src/maintenance/finding.h"
 #include "src/result/error.h"
-
-#define PATH_SIZE 700
 
 /* As much of the end of the path as a name can hold; the record itself has all of its key. */
 static int make_name(const struct fsu *fs, const char *path, char *ret_name)
@@ -43,7 +42,7 @@ static fsha_result take_out(struct term *t, const char *path, const char *name, 
 			    bool *ret_gone, fsha_error *reterr)
 {
 	const struct cluster *c = t->cluster;
-	char directory[PATH_SIZE];
+	char directory[FINDING_PATH_SIZE];
 	int r;
 
 	*ret_gone = false;
@@ -80,7 +79,7 @@ fsha_result quarantine_take(struct term *t, const char *directory, const char *f
 			    fsha_error *reterr)
 {
 	const struct cluster *c = t->cluster;
-	char path[PATH_SIZE], staged[TENURE_NAME_SIZE + NAME_SIZE];
+	char path[FINDING_PATH_SIZE], staged[TENURE_NAME_SIZE + NAME_SIZE];
 	fsha_result result;
 	bool gone;
 	int r;

@@ -44,6 +44,15 @@ static void add_unit(struct units *u,
 	u->count++;
 }
 
+static void add_elsewhere(struct units *u, const struct area *area)
+{
+	const size_t count = u->count;
+
+	add_unit(u, check_store, area, "");
+	if (u->count > count)
+		u->items[count].elsewhere = true;
+}
+
 /* A unit for each directory in `directory` that looks like one. */
 static void add_nested(struct units *u,
 		       void (*check)(struct verify *, const struct unit *, struct findings *),
@@ -74,6 +83,8 @@ static void add_all(struct units *u)
 	for (size_t i = 0; i < areas_count; i++) {
 		if (areas[i].nesting == AREA_FLAT) {
 			add_unit(u, check_store, &areas[i], "");
+			if (areas[i].kind == FSU_KIND_JOB_RESULT && u->verify.results)
+				add_elsewhere(u, &areas[i]);
 			continue;
 		}
 		add_unit(u, check_nest, &areas[i], "");

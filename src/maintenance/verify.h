@@ -31,6 +31,7 @@ struct verify {
 struct unit {
 	void (*check)(struct verify *v, const struct unit *unit, struct findings *found);
 	const struct area *area; /* of a store */
+	bool elsewhere;          /* it lies in verify->results */
 	char name[256];          /* of an election, or of a store within its area */
 	struct findings found;
 	struct verify_count count;
@@ -49,11 +50,6 @@ void check_nest(struct verify *v, const struct unit *unit, struct findings *foun
 void check_elections(struct verify *v, const struct unit *unit, struct findings *found);
 void check_members(struct verify *v, const struct unit *unit, struct findings *found);
 void check_quarantine(struct verify *v, const struct unit *unit, struct findings *found);
-
-/* ---- check_pack.c ---- */
-/* A pack and all that is in it; as record_read, of the first that is wrong. */
-fsha_result check_pack(struct verify *v, const struct record_place *place,
-		       const fsha_version *version, uint16_t kind, fsha_error *reterr);
 
 /* ---- check_election.c ---- */
 void check_election(struct verify *v, const struct unit *unit, struct findings *found);
@@ -80,7 +76,8 @@ void check_unknown(struct findings *found, const char *directory, const char *na
 
 /* One versioned name: what a record there must be. */
 struct check_record {
-	const char *directory;
+	const char *directory; /* as the records in it say */
+	const char *path;      /* where that is */
 	int dir_fd;
 	const char *file_name;
 	const struct name *name;
@@ -91,8 +88,17 @@ struct check_record {
 	void *ctx;
 	bool newest; /* the highest version of its key */
 };
-/* Read it and say what is wrong. True: it is sound. */
+/* Say what is wrong with it: with what it could not be read. */
+void check_unsound(const struct check_record *record, fsha_result result, const fsha_error *error,
+		   struct findings *found);
+/* Read it and say what is wrong. True: it is sound; of a pack only its list is told so. */
 bool check_record(struct verify *v, const struct check_record *record, struct findings *found);
+/*
+ * check_pack.c: a pack and all that is in it. As record_read of its list; what is wrong with a
+ * member is said.
+ */
+fsha_result check_pack(struct verify *v, const struct record_place *place,
+		       const struct check_record *pack, struct findings *found, fsha_error *reterr);
 /* The present term of an election; epoch 0 for one that never was. False: it cannot be told. */
 bool check_epoch(struct verify *v, const char *election, struct epoch *ret_epoch,
 		 struct findings *found);
