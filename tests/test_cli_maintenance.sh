@@ -158,6 +158,67 @@ test_repair_is_refused_while_somebody_leads() {
 	equal "$(ls "$dir/storage/default/quarantine")" ""
 }
 
+# put_result ID OPTION...
+put_result() {
+	printf '{"result":{"id":"%s","application-status":"SUCCEEDED","accumulator-results":{},"net-runtime":1},"version":1}\n' \
+		"$1" | "$FSHA" result put "${@:2}" || fail "result put"
+}
+
+# paths CODE: of the findings of this code in the JSON of verify.
+paths() {
+	json "[.findings[] | select(.code == \"$1\") | .path] | join(\" \")"
+}
+
+test_job_results_elsewhere_are_looked_at_as_well() {
+	local file elsewhere=(-D "job-result-store.storage-path=$dir/results")
+	put_result $one "${elsewhere[@]}"
+	expect 0 verify "${elsewhere[@]}"
+	file=$(echo "$dir/results/$one"*)
+	[ -f "$file" ] || fail "it is not there: $(ls "$dir/results")"
+	damage "$file"
+	touch "$dir/results/notes.txt"
+	expect 2 verify --json "${elsewhere[@]}"
+	equal "$(paths record-damaged)" "$file"
+	equal "$(paths unknown-name)" "$dir/results/notes.txt"
+	expect 0 repair --yes "${elsewhere[@]}"
+	matches "$out" "done record-damaged: $file"
+	[ ! -e "$file" ] || fail "it is there"
+	equal "$(find "$dir/storage/default/quarantine" -type f | wc -l)" 1
+	rm "$dir/results/notes.txt"
+	put_result $one "${elsewhere[@]}"
+	"$FSHA" result rm $one "${elsewhere[@]}" || fail "result rm"
+	expect 1 verify --all "${elsewhere[@]}"
+	matches "$out" "info tombstones: $dir/results"
+	expect 0 gc "${elsewhere[@]}"
+	matches "$out" "done tombstones: $dir/results: "
+	equal "$(find "$dir/results" -name "$one*" | wc -l)" 0
+}
+
+test_job_results_of_another_cluster_are_left_alone() {
+	local before elsewhere=(-D "job-result-store.storage-path=$dir/results")
+	put_result $one "${elsewhere[@]}"
+	before=$(ls "$dir/results")
+	elsewhere+=(-d "$dir/storage2")
+	mkdir "$dir/storage2"
+	echo graph | "$FSHA" job put $one -d "$dir/storage2" || fail "job put"
+	expect 2 verify "${elsewhere[@]}"
+	matches "$out" "error owner-wrong: $dir/results"
+	[[ $out != *record-* ]] || fail "records are called damaged: $out"
+	expect 0 repair --yes --accept-older "${elsewhere[@]}"
+	equal "$out" "0 done, 0 planned, 0 left, 0 failed"
+	expect 0 gc "${elsewhere[@]}"
+	[[ $out != *results* ]] || fail "$out"
+	equal "$(ls "$dir/results")" "$before"
+}
+
+test_verify_of_a_sound_cluster_gives_json() {
+	echo graph | "$FSHA" job put $one || fail "job put"
+	expect 0 verify --json
+	equal "$(json .critical,.error,.warning | paste -sd ' ')" "0 0 0"
+	equal "$(json '.findings | map(.severity) | unique - ["info"] | length')" 0
+	equal "$(json '[.findings[] | keys[]] | unique | join(" ")')" "advice code message path severity"
+}
+
 # ---- gc ------------------------------------------------------------------------------------------
 
 gc_leaves_no_member() {
@@ -220,6 +281,7 @@ test_usage_of_maintenance() {
 	expect 120 gc x
 	expect 0 repair --help
 	matches "$out" "--accept-older"
+	matches "$out" "--finish-removals"
 	expect 120 repair x
 	expect 124 gc
 	expect 0 verify --help

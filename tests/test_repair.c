@@ -166,6 +166,40 @@ static void who_takes_the_tenure_apart_sends_the_record_on(void **state)
 	close_place(&p);
 }
 
+static const struct store_options graphs = { .directory = LAYOUT_JOB_GRAPHS,
+					     .election = ACTOR_ELECTION,
+					     .kind = FSU_KIND_JOB_GRAPH };
+
+static void mark_a_graph(struct town *t)
+{
+	assert_int_equal(store_mark(t->a.store, TOWN_JOB, &t->a.error), FSHA_OK);
+}
+
+static void a_removal_that_was_cut_short_is_told_and_ended_only_when_asked_for(void **state)
+{
+	struct store *store;
+	enum name_form form;
+	fsha_version version;
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, mark_a_graph);
+	assert_int_equal(services_store_open(p.holder.services, &graphs, &store, NULL), FSHA_OK);
+	expect_repair(&p, FSHA_REPAIR_APPLY);
+	assert_told(&p, "left marked " LAYOUT_JOB_GRAPHS "/" TOWN_JOB "~");
+	expect_repair(&p, FSHA_REPAIR_FINISH_REMOVALS);
+	assert_told(&p, "planned marked " LAYOUT_JOB_GRAPHS "/" TOWN_JOB "~");
+	assert_int_equal(store_look(store, TOWN_JOB, &version, &form, NULL), FSHA_OK);
+	assert_int_equal(form, NAME_MARKED);
+	expect_repair(&p, FSHA_REPAIR_APPLY | FSHA_REPAIR_FINISH_REMOVALS);
+	assert_told(&p, "done marked " LAYOUT_JOB_GRAPHS "/" TOWN_JOB "~");
+	assert_int_equal(store_look(store, TOWN_JOB, &version, &form, NULL), FSHA_E_NOT_FOUND);
+	expect_repair(&p, FSHA_REPAIR_APPLY | FSHA_REPAIR_FINISH_REMOVALS);
+	assert_string_equal(p.told, "");
+	services_store_close(p.holder.services, store);
+	close_place(&p);
+}
+
 /* ---- faults ---- */
 
 static void start_repairing(void *ctx, struct crashfs *disk)
@@ -265,6 +299,56 @@ static void repair_without_memory_loses_nothing(void **state)
 	oom_assert(&scenario);
 }
 
+static void start_finishing(void *ctx, struct crashfs *disk)
+{
+	struct place *p = ctx;
+
+	memset(p, 0, sizeof(*p));
+	p->disk = disk;
+	town_start(&p->town, disk);
+	mark_a_graph(&p->town);
+	town_kill(&p->town);
+	holder_start(&p->holder, disk, GC, ACTOR_ELECTION);
+	live_long(p);
+}
+
+static int finish_all(void *ctx, const struct fsu *fs)
+{
+	(void)fs;
+	return repair(ctx, FSHA_REPAIR_APPLY | FSHA_REPAIR_FINISH_REMOVALS);
+}
+
+/* Marked or removed, the graph is never read again; and what was said to be removed stays so. */
+static const char *it_never_comes_back(void *ctx, struct crashfs *after,
+				       const struct sweep_run *run)
+{
+	const struct place *running = ctx;
+	struct town town = { .disk = after };
+	char path[700], text[64];
+
+	observe(after, SLOW, TOWN_JOB, text);
+	if (text[0])
+		return "it is read again";
+	if (run->when == SWEEP_CUT_AFTER && strstr(running->told, "done marked")) {
+		town_find(&town, LAYOUT_JOB_GRAPHS, TOWN_JOB, true, path);
+		if (!strstr(path, ".gone"))
+			return "acknowledged, and not done";
+	}
+	return NULL;
+}
+
+static void finishing_a_removal_without_memory_brings_nothing_back(void **state)
+{
+	struct place p;
+	struct sweep_scenario scenario = repairing(&p);
+
+	(void)state;
+	scenario.setup = start_finishing;
+	scenario.operation = finish_all;
+	scenario.check = it_never_comes_back;
+	oom_assert(&scenario);
+}
+
 static void repair_refuses_what_it_does_not_know(void **state)
 {
 	fsha_maintenance_summary summary = FSHA_MAINTENANCE_SUMMARY_INIT;
@@ -274,7 +358,7 @@ static void repair_refuses_what_it_does_not_know(void **state)
 	(void)state;
 	open_with(&p, 0, NULL);
 	assert_int_equal(fsha_repair(NULL, NULL, NULL, NULL, NULL, NULL), FSHA_E_INVALID);
-	options.flags = 4;
+	options.flags = 8;
 	assert_int_equal(fsha_repair(p.holder.services, &options, NULL, NULL, NULL, NULL),
 			 FSHA_E_INVALID);
 	summary.struct_size++;
@@ -295,6 +379,9 @@ int main(void)
 		cmocka_unit_test(who_takes_the_tenure_apart_sends_the_record_on),
 		cmocka_unit_test(a_record_on_its_way_is_lost_at_no_fault),
 		cmocka_unit_test(repair_without_memory_loses_nothing),
+		cmocka_unit_test(
+			a_removal_that_was_cut_short_is_told_and_ended_only_when_asked_for),
+		cmocka_unit_test(finishing_a_removal_without_memory_brings_nothing_back),
 		cmocka_unit_test(repair_refuses_what_it_does_not_know),
 	};
 

@@ -152,6 +152,12 @@ FSHA_API fsha_result fsha_gc(fsha_services *services, const fsha_gc_options *opt
 #define FSHA_REPAIR_APPLY 1u
 /* Also where an older version of an entry, which is named, becomes visible by it. */
 #define FSHA_REPAIR_ACCEPT_OLDER 2u
+/*
+ * End the removals of two steps that were cut short (fsha_state_store_release_and_try_remove and
+ * its likes): the entries are removed, and what they point to is not discarded. Otherwise they are
+ * told, with the time of their mark.
+ */
+#define FSHA_REPAIR_FINISH_REMOVALS 4u
 
 typedef struct fsha_repair_options {
 	size_t struct_size;
@@ -166,7 +172,8 @@ typedef struct fsha_repair_options {
 /**
  * Verify, and move what no leader can live with out of the way: damaged records, records that
  * belong elsewhere, versions above any epoch of their election. Each goes to quarantine/, under a
- * name that tells where it was, and nothing is deleted. An empty directory without its owner is
+ * name that tells where it was, and nothing is deleted. Of a damaged pack what is whole in it is
+ * published anew first, with its versions, durably. An empty directory without its owner is
  * removed.
  *
  * The entry is gone then, or has the older version that is left of it: that one is named, and it is

@@ -11,13 +11,16 @@ struct arguments {
 };
 
 enum {
-	KEY_ACCEPT_OLDER = 0x200
+	KEY_ACCEPT_OLDER = 0x200,
+	KEY_FINISH_REMOVALS
 };
 
 static const struct argp_option fields[] = {
 	{ "yes", 'y', NULL, 0, "do it; otherwise it is only told what would be done", 0 },
 	{ "accept-older", KEY_ACCEPT_OLDER, NULL, 0,
 	  "also where an older version of an entry becomes visible by it", 0 },
+	{ "finish-removals", KEY_FINISH_REMOVALS, NULL, 0,
+	  "end removals that were cut short, without discarding what the entries point to", 0 },
 	{ 0 },
 };
 
@@ -34,6 +37,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_ACCEPT_OLDER:
 		a->repair.flags |= FSHA_REPAIR_ACCEPT_OLDER;
 		return 0;
+	case KEY_FINISH_REMOVALS:
+		a->repair.flags |= FSHA_REPAIR_FINISH_REMOVALS;
+		return 0;
 	case ARGP_KEY_ARG:
 		return cli_options_error("repair takes no argument: '%.100s'", arg);
 	default:
@@ -47,7 +53,8 @@ static const struct argp argp = {
 	.doc = "Move records that verify calls damaged, foreign or ahead of their election to "
 	       "quarantine/, where a person may look at them. Tells first what it would do; does "
 	       "it "
-	       "with --yes. Nothing is deleted."
+	       "with --yes. Nothing is deleted. Of a damaged pack what is whole stays. Entries "
+	       "whose removal was cut short are told."
 	       "\vWhere an older version becomes visible by it, it is left unless "
 	       "--accept-older says that this is wanted. Done in a short term of office; 122 "
 	       "when somebody leads an election for which there is something to do.",

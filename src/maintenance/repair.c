@@ -5,25 +5,16 @@
 
 #include "fsutil/fsu_path.h"
 #include "src/cluster/layout.h"
-#include "src/maintenance/action.h"
 #include "src/maintenance/area.h"
 #include "src/maintenance/quarantine.h"
+#include "src/maintenance/repair.h"
 #include "src/maintenance/verify.h"
 #include "src/result/error.h"
 #include "src/state/owner.h"
 #include "src/state/pack.h"
 
-#define FLAGS_KNOWN (FSHA_REPAIR_APPLY | FSHA_REPAIR_ACCEPT_OLDER)
+#define FLAGS_KNOWN (FSHA_REPAIR_APPLY | FSHA_REPAIR_ACCEPT_OLDER | FSHA_REPAIR_FINISH_REMOVALS)
 #define LIST_LIMIT_NS FSU_NS_PER_S
-
-struct repair {
-	struct actions actions;
-	bool accept_older;
-	struct tenancy tenancy; /* kept from one finding to the next of the same election */
-	char election[FSU_COMPONENT_MAX + 1];
-	bool refused; /* somebody else leads it */
-	char why[FSHA_MESSAGE_SIZE];
-};
 
 static bool is_bad_file(enum finding_code code)
 {
@@ -77,8 +68,7 @@ static bool find_older(const struct cluster *c, const char *directory, const cha
 	return found;
 }
 
-/* The term of the finding's election; NULL: told why not. */
-static struct term *take_term(struct repair *r, const struct finding *f)
+struct term *repair_term(struct repair *r, const struct finding *f, const char *path)
 {
 	fsha_error error = FSHA_ERROR_INIT;
 	fsha_result result;
@@ -97,34 +87,37 @@ static struct term *take_term(struct repair *r, const struct finding *f)
 	}
 	if (!r->refused)
 		return r->tenancy.term;
-	actions_tell(&r->actions, FSHA_ACTION_LEFT, f->code, f->path, "%s", r->why);
+	actions_tell(&r->actions, FSHA_ACTION_LEFT, f->code, path, "%s", r->why);
 	return NULL;
 }
 
-/* Stores of this process have seen what is gone now. */
-static void forget(struct fsha_services *s, const char *directory, const char *election)
+fsha_result repair_store(struct repair *r, const char *directory, const char *election,
+			 struct store **ret_store, fsha_error *reterr)
 {
-	struct store_options options = { .directory = directory, .election = election };
-	struct store *store;
+	struct fsha_services *s = r->actions.services;
+	struct store_options options = { .election = election };
 
-	for (size_t i = 0; i < areas_count; i++) {
-		size_t len = strlen(areas[i].directory);
-
-		if (strncmp(directory, areas[i].directory, len) != 0 ||
-		    (directory[len] != '\0' && directory[len] != '/'))
-			continue;
-		area_store_options(&areas[i], s->job_result_path, &options);
-		if (services_store_open(s, &options, &store, NULL) != FSHA_OK)
-			continue;
-		store_forget(store);
-		services_store_close(s, store);
-	}
+	if (!area_of_path(directory, s->job_result_path, &options))
+		return error_set(reterr, FSHA_E_NOT_FOUND, 0, "open", "'%s' is no store",
+				 directory);
+	return services_store_open(s, &options, ret_store, reterr);
 }
 
-static void move(struct repair *r, const struct finding *f, const char *directory, const char *file,
+/* Stores of this process have seen what is gone now. */
+static void forget(struct repair *r, const char *directory, const char *election)
+{
+	struct store *store;
+
+	if (repair_store(r, directory, election, &store, NULL) != FSHA_OK)
+		return;
+	store_forget(store);
+	services_store_close(r->actions.services, store);
+}
+
+void repair_move(struct repair *r, const struct finding *f, const char *directory, const char *file,
 		 const char *then)
 {
-	struct term *t = take_term(r, f);
+	struct term *t = repair_term(r, f, f->path);
 	fsha_error error = FSHA_ERROR_INIT;
 	char name[NAME_SIZE];
 
@@ -135,7 +128,7 @@ static void move(struct repair *r, const struct finding *f, const char *director
 	else
 		actions_tell(&r->actions, FSHA_ACTION_DONE, f->code, f->path,
 			     "moved to " LAYOUT_QUARANTINE "/%s; %s", name, then);
-	forget(r->actions.services, directory, f->election);
+	forget(r, directory, f->election);
 }
 
 static void mend_file(struct repair *r, const struct finding *f)
@@ -147,11 +140,6 @@ static void mend_file(struct repair *r, const struct finding *f)
 
 	layout_parent(f->path, directory);
 	file = f->path + strlen(directory) + 1;
-	if (!f->election[0]) {
-		actions_tell(&r->actions, FSHA_ACTION_LEFT, f->code, f->path,
-			     "no leader writes there: it goes with its member");
-		return;
-	}
 	/* Of leader records and histories the term that moves them publishes a newer one anyway. */
 	has_older = strcmp(directory, LAYOUT_LEADERS) != 0 &&
 		    strncmp(directory, LAYOUT_ELECTIONS "/", sizeof(LAYOUT_ELECTIONS)) != 0 &&
@@ -167,7 +155,7 @@ static void mend_file(struct repair *r, const struct finding *f)
 		actions_tell(&r->actions, FSHA_ACTION_PLANNED, f->code, f->path,
 			     "it would be moved to quarantine; %s", then);
 	else
-		move(r, f, directory, file, then);
+		repair_move(r, f, directory, file, then);
 }
 
 /* A directory without an owner is refused to everybody. An empty one is made anew when needed. */
@@ -203,20 +191,49 @@ static void mend_directory(struct repair *r, const struct finding *f)
 			     "somebody wrote there meanwhile");
 }
 
-/* Sorted by path, so what is wrong with a file in two ways comes together. */
+/* Whole, or in parts? What belongs elsewhere, or to no epoch, has no part that belongs here. */
+static bool is_damaged_pack(const struct finding *f, size_t same_path)
+{
+	const char *slash = strrchr(f->path, '/');
+	struct name name;
+
+	for (size_t i = 0; i < same_path; i++)
+		if (f[i].code != FINDING_RECORD_DAMAGED)
+			return false;
+	return slash && name_is_of(slash + 1, PACK_KEY, &name);
+}
+
+static void mend(struct repair *r, const struct finding *f, size_t same_path)
+{
+	if (!f->election[0])
+		actions_tell(&r->actions, FSHA_ACTION_LEFT, f->code, f->path, "%s",
+			     strncmp(f->path, LAYOUT_MEMBERS "/", sizeof(LAYOUT_MEMBERS)) == 0 ?
+				     "no leader writes there: it goes with its member" :
+				     "which election may write there is not known");
+	else if (is_damaged_pack(f, same_path))
+		repair_pack(r, f);
+	else
+		mend_file(r, f);
+}
+
+/* Sorted by path, so what is wrong with a file in several ways comes together. */
 static void mend_all(struct repair *r, const struct findings *found)
 {
-	const char *former = "";
+	size_t same;
 
-	for (size_t i = 0; i < found->count; i++) {
+	for (size_t i = 0; i < found->count; i += same) {
 		const struct finding *f = &found->items[i];
 
+		same = 1;
 		if (f->code == FINDING_OWNER_MISSING)
 			mend_directory(r, f);
-		if (!is_bad_file(f->code) || strcmp(f->path, former) == 0)
+		if (f->code == FINDING_MARKED)
+			repair_marks(r, f);
+		if (!is_bad_file(f->code))
 			continue;
-		mend_file(r, f);
-		former = f->path;
+		while (i + same < found->count && strcmp(found->items[i + same].path, f->path) == 0)
+			same++;
+		mend(r, f, same);
 	}
 	tenancy_end(&r->tenancy);
 }
@@ -256,6 +273,7 @@ fsha_result fsha_repair(fsha_services *s, const fsha_repair_options *options,
 	r.actions.error = (fsha_error)FSHA_ERROR_INIT;
 	r.actions.dry_run = !(flags & FSHA_REPAIR_APPLY);
 	r.accept_older = flags & FSHA_REPAIR_ACCEPT_OLDER;
+	r.finish_removals = flags & FSHA_REPAIR_FINISH_REMOVALS;
 	findings_init(&found, services_fs(s));
 	result = verify_run(&s->cluster, s->job_result_path, false, &ignored, &found, reterr);
 	if (result == FSHA_OK) {

@@ -120,6 +120,11 @@ static struct index_pack *find_pack(const struct index *ix, const fsha_version *
 	return p;
 }
 
+const struct index_pack *index_find_pack(const struct index *ix, const fsha_version *version)
+{
+	return find_pack(ix, version);
+}
+
 const struct index_pack *index_damaged_above(const struct index *ix, const fsha_version *version)
 {
 	const struct index_pack *worst = NULL;

@@ -92,6 +92,8 @@ void index_forget(struct index *ix);
 const struct index_entry *index_find(const struct index *ix, const char *key);
 /* For who cleans and compacts. */
 struct index_entry *index_find_mutable(const struct index *ix, const char *key);
+/* NULL: the directory has no such pack. */
+const struct index_pack *index_find_pack(const struct index *ix, const fsha_version *version);
 /*
  * A damaged pack that may hold a version of the key above `version`; the newest one. NULL: there is
  * none, so `version` is the highest.

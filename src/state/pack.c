@@ -2,13 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fsutil/fsu_file.h"
 #include "src/result/error.h"
 
-/* What a list needs for a member besides its key. */
-#define ENTRY_SIZE (4 + 8 + 8 + 2 + 1 + 4)
 /* So much of a file is read at once: the whole list of most packs. */
 #define HEAD_READ (UINT64_C(64) << 10)
 
@@ -22,7 +21,7 @@ int pack_encode(const struct fsu *fs, const struct pack_member *members, size_t 
 	assert(count > 0);
 	assert(count <= PACK_MEMBERS_MAX);
 	for (size_t i = 0; i < count; i++)
-		w.size += ENTRY_SIZE + strlen(members[i].key);
+		w.size += PACK_ENTRY_SIZE + strlen(members[i].key);
 	w.buf = fsu_alloc(fs, w.size);
 	if (!w.buf)
 		return -ENOMEM;
@@ -138,6 +137,16 @@ int pack_decode(const struct fsu *fs, const uint8_t *payload, size_t len,
 	assert(fsu_reader_end(&r) == 0);
 	*ret_pack = pack;
 	return 0;
+}
+
+static int compare_key(const void *key, const void *member)
+{
+	return strcmp(key, ((const struct pack_member *)member)->key);
+}
+
+const struct pack_member *pack_find(const struct pack *pack, const char *key)
+{
+	return bsearch(key, pack->members, pack->count, sizeof(*pack->members), compare_key);
 }
 
 /* ---- The file ---- */

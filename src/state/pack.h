@@ -17,6 +17,9 @@
  */
 #define PACK_SIZE_MAX (UINT64_C(128) << 20)
 
+/* What the list needs for a member besides its key. */
+#define PACK_ENTRY_SIZE (4 + 8 + 8 + 2 + 1 + 4)
+
 struct pack_member {
 	const char *key; /* encoded */
 	fsha_version version;
@@ -31,6 +34,9 @@ struct pack {
 	size_t count;
 	struct pack_member *members; /* in ascending order of keys; the same memory */
 };
+
+/* NULL: there is no such member. */
+const struct pack_member *pack_find(const struct pack *pack, const char *key);
 
 /* Open the file; its name comes out too (NAME_SIZE bytes), for messages. */
 fsha_result pack_open(const struct record_place *place, const fsha_version *version, char *ret_name,
