@@ -6,6 +6,7 @@
 #include "src/maintenance/repair.h"
 #include "src/state/salvage.h"
 
+#define TRY_NS (50 * FSU_NS_PER_MS)
 #define TEXT_SIZE (2 * SALVAGE_TEXT_SIZE + 200)
 
 struct damaged_pack {
@@ -56,6 +57,23 @@ static bool is_refused(struct repair *r, const struct damaged_pack *p)
 	return true;
 }
 
+/* The janitor may be at it, and may hang there. */
+static fsha_result publish(const struct repair *r, struct damaged_pack *p, struct store *store,
+			   fsha_error *reterr)
+{
+	const struct cluster *c = &r->actions.services->cluster;
+	const int64_t until_ns = fsu_now_ns(c->fs) + cluster_lease_ns(c);
+	fsha_result result;
+
+	for (;;) {
+		result =
+			salvage_publish(store, &p->name.version, r->accept_older, &p->what, reterr);
+		if (result != FSHA_E_VERSION || fsu_now_ns(c->fs) >= until_ns)
+			return result;
+		fsu_sleep(c->fs, TRY_NS);
+	}
+}
+
 static void save(struct repair *r, struct damaged_pack *p, struct store *store)
 {
 	const struct finding *f = p->finding;
@@ -64,8 +82,7 @@ static void save(struct repair *r, struct damaged_pack *p, struct store *store)
 
 	if (!repair_term(r, f, f->path))
 		return;
-	if (salvage_publish(store, &p->name.version, r->accept_older, &p->what, &error) !=
-	    FSHA_OK) {
+	if (publish(r, p, store, &error) != FSHA_OK) {
 		fail(r, p, &error);
 		return;
 	}

@@ -21,10 +21,10 @@ static fsha_result publish_locked(struct repack *r, struct term_write *write,
 
 	result = store_load(s, r->term, reterr);
 	if (result == FSHA_OK && (s->cleaning || !s->index.complete || !r->may_appear(r)))
-		result = error_set(
-			reterr, FSHA_E_VERSION, 0, "commit",
-			"what was to be moved to a new pack of '%s' has changed meanwhile",
-			s->directory);
+		result = error_set(reterr, FSHA_E_VERSION, 0, "commit",
+				   "what was to be moved to a new pack of '%s' changes, or is "
+				   "being cleaned",
+				   s->directory);
 	if (result != FSHA_OK) {
 		term_unstage(r->term, version);
 		return result;
