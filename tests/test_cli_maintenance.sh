@@ -61,6 +61,17 @@ test_verify_exits_with_the_worst_severity() {
 	equal "$(json '.findings[0].code')" floor-missing
 }
 
+# More than is read into memory at once, so it is read in another way.
+test_verify_reads_values_of_any_size_to_their_last_byte() {
+	head -c $(((64 << 20) + 1)) /dev/zero | "$FSHA" state space put large >/dev/null ||
+		fail "state put"
+	expect 0 verify
+	matches "$out" ' 0 critical, 0 errors, 0 warnings'
+	damage "$(newest state/space large)"
+	expect 2 verify
+	matches "$out" 'error record-damaged: state/space/large'
+}
+
 test_verify_works_where_settings_are_damaged() {
 	echo graph | "$FSHA" job put $one || fail "job put"
 	damage "$(newest . SETTINGS)"
