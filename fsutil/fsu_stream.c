@@ -106,7 +106,8 @@ static int sync_output(struct output *o)
 
 static int put_head(struct output *o, const struct fsu_record *head)
 {
-	assert(FSU_STREAM_HEAD <= FSU_STREAM_CHUNK);
+	_Static_assert(FSU_STREAM_HEAD <= FSU_STREAM_CHUNK, "a head fits into a chunk");
+
 	memset(o->chunk, 0, FSU_STREAM_HEAD);
 	fsu_record_put_head(head, FSU_RECORD_STREAMED, o->chunk);
 	return put_hashed(o, o->chunk, FSU_STREAM_HEAD);
@@ -333,7 +334,7 @@ static const char *check(const uint8_t *bytes, uint64_t size, uint64_t raw_len,
 const char *fsu_stream_decode(const uint8_t *buf, size_t len, struct fsu_record *record)
 {
 	struct fsu_reader r = { .buf = buf, .size = len };
-	uint8_t checksum[16];
+	uint8_t checksum[16] = { 0 };
 	struct fsu_writer w = { .buf = checksum, .size = sizeof(checksum) };
 	uint64_t raw_len;
 

@@ -107,6 +107,14 @@ static inline struct item *item_of(struct memory *m, const char *prefix)
 	return NULL;
 }
 
+static inline void damage_item(struct memory *m, const char *prefix)
+{
+	struct item *item = item_of(m, prefix);
+
+	if (item)
+		item->data[0] ^= 1;
+}
+
 static inline fsha_result take_with(fsha_services *s, struct memory *m, uint32_t flags,
 				    uint32_t timeout_ms)
 {

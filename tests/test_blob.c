@@ -154,6 +154,8 @@ static void path_of_newest(struct scene *s, char *ret_path, size_t size)
 	for (const char *at = crashfs_ls(s->h.disk, ROOM); (at = strstr(at, "blob_" KEY_1)); at++)
 		name = at;
 	assert_non_null(name);
+	if (!name)
+		return; /* for analyzers, which do not know cmocka */
 	(void)snprintf(ret_path, size, ROOM "/%.*s", (int)strcspn(name, "\n"), name);
 }
 
@@ -167,6 +169,7 @@ static void damage(struct scene *s, size_t at, bool cut)
 	path_of_newest(s, path, sizeof(path));
 	data = crashfs_cat(s->h.disk, path, &len);
 	file = malloc(len);
+	assert_non_null(file);
 	memcpy(file, data, len);
 	file[at] ^= 4;
 	crashfs_put(s->h.disk, path, file, cut ? at : len);

@@ -37,6 +37,7 @@ static inline void put_local(struct crashfs *disk, const char *path, char c, siz
 {
 	char *data = malloc(size + 1);
 
+	assert_non_null(data);
 	memset(data, c, size + 1);
 	crashfs_put(disk, path, data, size);
 	free(data);
@@ -103,6 +104,8 @@ static inline int open_scene_with(void **state, const struct crashfs_options *op
 {
 	struct scene *s = calloc(1, sizeof(*s));
 
+	if (!s)
+		return -1;
 	lead(s, crashfs_create(options));
 	*state = s;
 	return 0;

@@ -165,6 +165,7 @@ static void a_damaged_blob_leaves_no_file_although_it_was_cloned(void **state)
 	names = strstr(crashfs_ls(s->h.disk, ROOM), "blob_");
 	(void)snprintf(path, sizeof(path), ROOM "/%.*s", (int)strcspn(names, "\n"), names);
 	file = malloc(FSU_STREAM_HEAD + LARGE + FSU_STREAM_TAIL);
+	assert_non_null(file);
 	memcpy(file, crashfs_cat(s->h.disk, path, &len), FSU_STREAM_HEAD + LARGE + FSU_STREAM_TAIL);
 	file[FSU_STREAM_HEAD + 77] ^= 1;
 	crashfs_put(s->h.disk, path, file, len);

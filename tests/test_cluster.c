@@ -243,7 +243,7 @@ static void newer_envelope_of_the_settings_is_refused_as_such(void **state)
 
 	(void)state;
 	memset(buf, 'x', sizeof(buf));
-	memcpy(buf, "FSHAREC\n\2\0", 10);
+	memcpy(buf, (const uint8_t[]){ 'F', 'S', 'H', 'A', 'R', 'E', 'C', '\n', 2, 0 }, 10);
 	name_format(LAYOUT_SETTINGS, &first, NAME_VALUE, name);
 	crashfs_put(f->fs, fixture_path(f, "%s", name), buf, sizeof(buf));
 	expect_refused(&options, FSHA_E_CORRUPT, "damaged");

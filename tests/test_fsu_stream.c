@@ -254,6 +254,7 @@ static void a_file_cut_off_or_with_more_behind_it_is_refused(void **state)
 	uint8_t *file = calloc(1, 4096 + 5000 + 24 + 100);
 	size_t len;
 
+	assert_non_null(file);
 	stage(fs, 5000);
 	memcpy(file, crashfs_cat(*state, "/s", &len), 4096 + 5000 + 24);
 	for (size_t n = 0; n<len; n += n> 4000 && n < 4200 ? 1 : 53)

@@ -201,7 +201,7 @@ static void a_dry_run_changes_nothing(void **state)
 	change(s);
 	assert_ok(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN));
 	check_changed(s);
-	item_of(&m, "state/two")->data[0] ^= 1;
+	damage_item(&m, "state/two");
 	assert_refused(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN), FSHA_E_CORRUPT,
 		       "state/two/a~");
 	close_services(s);

@@ -10,6 +10,8 @@ static int open_scene(void **state)
 	static const struct crashfs_options options = { .seed = 1 };
 	struct scene *s = calloc(1, sizeof(*s));
 
+	if (!s)
+		return -1;
 	lead(s, crashfs_create(&options));
 	*state = s;
 	return 0;
@@ -451,6 +453,7 @@ static void a_damaged_stream_is_corrupt_however_it_is_read(void **state)
 	void *data;
 
 	file = malloc(FSU_STREAM_HEAD + LARGE + FSU_STREAM_TAIL);
+	assert_non_null(file);
 	memcpy(file, crashfs_cat(s->h.disk, path, &len), FSU_STREAM_HEAD + LARGE + FSU_STREAM_TAIL);
 	file[FSU_STREAM_HEAD + LARGE / 2] ^= 1;
 	crashfs_put(s->h.disk, path, file, len);

@@ -40,6 +40,7 @@ static inline int descriptor_of(char c, size_t size)
 	char *data = malloc(size + 1);
 
 	assert_true(fd >= 0);
+	assert_non_null(data);
 	memset(data, c, size);
 	assert_int_equal(write(fd, data, size), size);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);

@@ -212,7 +212,7 @@ static int run(const struct argp *argp, int argc, char **argv, struct arguments 
 
 int main(int argc, char **argv)
 {
-	struct cli_options options = { 0 };
+	static struct cli_options options;
 	static struct arguments a;
 	int at = command_line_parse(argc, argv, "Usage: fsha backup|restore FILE\n", &options);
 

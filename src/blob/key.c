@@ -1,5 +1,6 @@
 /* The key of a blob as bytes, as text, and in order. */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "fsha/blob.h"
@@ -28,7 +29,8 @@ static char *put_hex(char *text, const uint8_t *bytes, size_t size)
 static const char *get_hex(const char *text, uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < 2 * size; i++) {
-		char c = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
+		bool upper = text[i] >= 'A' && text[i] <= 'F';
+		int c = upper ? text[i] - 'A' + 'a' : text[i];
 		const char *digit = c ? strchr(digits, c) : NULL;
 
 		if (!digit)

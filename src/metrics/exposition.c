@@ -59,7 +59,10 @@ static const char *label_text(const char *label, const char *value, char *text)
 	for (; *value && n < LABEL_SIZE - 5; value++) {
 		if (*value == '\\' || *value == '"' || *value == '\n')
 			text[n++] = '\\';
-		text[n++] = *value == '\n' ? 'n' : *value;
+		text[n] = *value;
+		if (*value == '\n')
+			text[n] = 'n';
+		n++;
 	}
 	(void)strcpy(text + n, "\"}");
 	return text;

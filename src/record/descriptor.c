@@ -55,11 +55,12 @@ static ssize_t read_descriptor(void *ctx, void *buf, size_t size)
 void descriptor_source_init(struct descriptor_source *d, int fd, uint64_t size)
 {
 	*d = (struct descriptor_source){
-		.source = { .source = { read_descriptor, d } },
 		.fd = fd,
 		.size = size,
 		.error = FSHA_ERROR_INIT,
 	};
+	d->source.source.read = read_descriptor;
+	d->source.source.ctx = d;
 }
 
 static fsha_result write_descriptor(void *ctx, const void *data, size_t size, fsha_error *reterr)

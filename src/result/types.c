@@ -109,8 +109,7 @@ char *fsha_job_id_format(const fsha_job_id *id, char *text)
 
 char *fsha_job_election_name(const fsha_job_id *id, char *text)
 {
-	memcpy(text, "job-", 4);
-	fsha_job_id_format(id, text + 4);
+	fsha_job_id_format(id, stpcpy(text, "job-"));
 	return text;
 }
 

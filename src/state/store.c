@@ -74,7 +74,7 @@ void store_close(struct store *s)
 static int is_named(const struct store *s, int fd)
 {
 	const struct cluster *c = s->cluster;
-	struct fsu_stamp named, opened;
+	struct fsu_stamp named = { 0 }, opened = { 0 };
 	int r;
 
 	r = fsu_stamp_read(c->fs, c->fd, s->path, &named);

@@ -133,6 +133,7 @@ static fsha_result write_stream(struct store *s, struct term *t, struct store_ch
 	if (result == FSHA_OK)
 		result = store_commit(s, t, c, ret_version, reterr);
 	count_streaming(s, -1);
+	c->staged = NULL;
 	return result;
 }
 
@@ -144,7 +145,6 @@ fsha_result store_write_stream(struct store *s, enum store_write how, const char
 	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
 	struct store_change change = { .how = how, .key = key, .expected = expected };
 	struct intake in = {
-		.source = { .source = { read_intake, &in } },
 		.from = source,
 		.term = t,
 		.error = FSHA_ERROR_INIT,
@@ -153,6 +153,8 @@ fsha_result store_write_stream(struct store *s, enum store_write how, const char
 
 	assert(!s->format);
 	assert(how != STORE_REMOVE);
+	in.source.source.read = read_intake;
+	in.source.source.ctx = &in;
 	if (source->original) {
 		in.original = *source->original;
 		in.original.tick = check_term;

@@ -56,11 +56,12 @@ static fsha_result claim(struct holder *h, const char *election, struct term **r
 static struct term *attach(struct holder *h, const char *election)
 {
 	struct attached_term *a;
-	struct term *term;
+	struct term *term = NULL;
 
 	if (claim(h, election, &term) != FSHA_OK)
 		die(h, "cannot lead");
 	a = fsu_alloc(h->fs, sizeof(*a));
+	assert_non_null(a);
 	a->term = term;
 	a->next = h->services->attached;
 	h->services->attached = a;
