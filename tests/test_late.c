@@ -30,10 +30,10 @@ struct late {
 
 static void arrive(const struct late *l)
 {
-	char names[4096], from[4096];
+	char names[4096], from[4096], *rest;
 
 	(void)snprintf(names, sizeof(names), "%s", crashfs_ls(l->disk, l->from_dir));
-	for (const char *at = strtok(names, "\n"); at; at = strtok(NULL, "\n")) {
+	for (const char *at = strtok_r(names, "\n", &rest); at; at = strtok_r(NULL, "\n", &rest)) {
 		/* It was sent for this name, and no other. */
 		if (strncmp(at, l->prefix, strlen(l->prefix)) != 0 || strstr(at, "-gone"))
 			continue;

@@ -132,6 +132,7 @@ static fsha_result write_stream(struct store *s, struct term *t, struct store_ch
 	c->staged = &staged;
 	if (result == FSHA_OK)
 		result = store_commit(s, t, c, ret_version, reterr);
+	c->staged = NULL;
 	count_streaming(s, -1);
 	c->staged = NULL;
 	return result;
