@@ -314,8 +314,8 @@ static fsha_result clear_graphs(struct restore *r, fsha_error *reterr)
 	fsha_result result = FSHA_OK;
 	bool more = !r->options->parts;
 
-	for (size_t i = 0; i < r->options->part_count; i++)
-		more |= strcmp(r->options->parts[i], LAYOUT_JOB_GRAPHS) != 0;
+	for (size_t i = 0; !more && i < r->options->part_count; i++)
+		more = strcmp(r->options->parts[i], LAYOUT_JOB_GRAPHS) != 0;
 	r->all = more; /* of graphs alone those that stay are replaced in their place */
 	for (size_t i = 0; i < areas_count && result == FSHA_OK; i++)
 		if (areas[i].kind == FSU_KIND_JOB_GRAPH)
