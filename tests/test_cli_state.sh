@@ -138,9 +138,23 @@ test_a_namespace_belongs_to_the_election_of_its_first_writer() {
 	expect 0 state ns put k "$dir/1" --election mine
 	expect 121 state ns put k "$dir/1"
 	matches "$err" "belongs to election 'mine'"
-	expect 121 state ns ls
+	expect 121 state ns rm k
+	expect 121 state ns ls --election other
 	expect 0 state ns get k --election mine
 	equal "$out" 1
+}
+
+test_who_reads_need_not_know_whose_the_namespace_is() {
+	printf 1 >"$dir/1"
+	expect 0 state ns put k "$dir/1" --election 'mine, too'
+	expect 0 state ns get k
+	equal "$out" 1
+	expect 0 state ns ls
+	equal "$out" k
+	expect 0 state ns exists k
+	FSHA_ELECTION=other expect 0 state ns get k
+	expect 124 state none get k
+	expect 0 state none ls
 }
 
 test_put_and_rm_are_refused_while_somebody_leads_and_reading_is_not() {

@@ -388,6 +388,25 @@ static void get_all_ends_when_the_visitor_says_so(void **state)
 	done(&l);
 }
 
+static void the_owner_of_a_namespace_can_be_asked_for(void **state)
+{
+	char owner[FSHA_NAME_MAX + 1] = "unchanged";
+	struct leading l;
+
+	(void)state;
+	lead(&l);
+	assert_result(fsha_state_store_owner(l.services, "ns", owner, &t.error), FSHA_E_NOT_FOUND);
+	assert_result(fsha_state_store_owner(NULL, "ns", owner, &t.error), FSHA_E_INVALID);
+	assert_result(fsha_state_store_owner(l.services, NULL, owner, &t.error), FSHA_E_INVALID);
+	assert_result(fsha_state_store_owner(l.services, "", owner, &t.error), FSHA_E_INVALID);
+	assert_result(fsha_state_store_owner(l.services, "ns", NULL, &t.error), FSHA_E_INVALID);
+	assert_string_equal(owner, "unchanged");
+	assert_ok(fsha_state_store_add(l.store, "k", "x", 1, NULL, &t.error));
+	assert_ok(fsha_state_store_owner(l.services, "ns", owner, &t.error));
+	assert_string_equal(owner, ELECTION);
+	done(&l);
+}
+
 static void an_empty_store_lists_nothing_and_makes_nothing(void **state)
 {
 	struct walk w = { .stop_after = 0 };
@@ -466,6 +485,7 @@ int main(void)
 		TEST(list_is_sorted_and_names_come_back_exactly),
 		TEST(get_all_hands_over_every_entry_in_order_of_names),
 		TEST(get_all_ends_when_the_visitor_says_so),
+		TEST(the_owner_of_a_namespace_can_be_asked_for),
 		TEST(an_empty_store_lists_nothing_and_makes_nothing),
 		TEST(clear_removes_every_name),
 		TEST(release_keeps_the_entry),

@@ -145,6 +145,29 @@ static const char *check_metrics(void *ctx, struct crashfs *after, const struct 
 	return NULL;
 }
 
+/* ---- the owner of a namespace ---- */
+
+static int read_owner(void *ctx, const struct fsu *fs)
+{
+	char owner[FSHA_NAME_MAX + 1];
+	struct scene *s = ctx;
+	fsha_result result;
+
+	(void)fs;
+	result = fsha_state_store_owner(s->a.services, "space", owner, NULL);
+	return result == FSHA_OK && strcmp(owner, FSHA_ELECTION_DISPATCHER) != 0 ? WRONG_VALUE :
+										   (int)result;
+}
+
+static const char *check_owner(void *ctx, struct crashfs *after, const struct sweep_run *run)
+{
+	(void)ctx;
+	(void)after;
+	if (run->outcome == WRONG_VALUE)
+		return "it is another's";
+	return run->n_faults == 0 && run->outcome != FSHA_OK ? "it failed without a fault" : NULL;
+}
+
 /* ---- the sweeps ---- */
 
 static struct scene scene;
@@ -169,6 +192,24 @@ static const struct sweep_scenario metrics = {
 	.check = check_metrics,
 	.teardown = finish,
 };
+
+static const struct sweep_scenario owner = {
+	.name = "owner",
+	.options = { .seed = 1 },
+	.client = A,
+	.ctx = &scene,
+	.setup = start,
+	.operation = read_owner,
+	.check = check_owner,
+	.teardown = finish,
+};
+
+static void the_owner_of_a_namespace_is_right_or_fails_at_every_fault(void **state)
+{
+	(void)state;
+	sweep_assert(&owner);
+	oom_assert(&owner);
+}
 
 static void a_backup_is_right_or_fails_at_every_fault(void **state)
 {
@@ -202,6 +243,7 @@ static void metrics_of_the_cluster_leave_nothing_when_memory_runs_out(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_owner_of_a_namespace_is_right_or_fails_at_every_fault),
 		cmocka_unit_test(a_backup_is_right_or_fails_at_every_fault),
 		cmocka_unit_test(a_backup_leaves_nothing_when_memory_runs_out),
 		cmocka_unit_test(metrics_of_the_cluster_end_at_every_fault),

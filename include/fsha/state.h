@@ -38,6 +38,15 @@ extern "C" {
 typedef struct fsha_state_store fsha_state_store;
 
 /**
+ * Whose leaders write in `namespace_`: what its first writer recorded, into FSHA_NAME_MAX + 1
+ * bytes. So a reader need not know it. Never changes once it is there. FSHA_E_NOT_FOUND: nothing
+ * was written there yet; FSHA_E_CORRUPT: the record is damaged. Needs no leadership. Any thread.
+ * Since 0.1.
+ */
+FSHA_API fsha_result fsha_state_store_owner(fsha_services *services, const char *namespace_,
+					    char *ret_election, fsha_error *reterr);
+
+/**
  * Open the store `namespace_` (a name of 1 to FSHA_NAME_MAX bytes once encoded), whose writers are
  * the leaders of `election`. The first writer records the election as owner; opening for another
  * election is refused then with FSHA_E_CONFIG, naming both. Needs no leadership: anybody may read.

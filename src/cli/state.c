@@ -23,6 +23,7 @@ enum {
 struct arguments {
 	struct cli_options *options;
 	const char *election;
+	bool named; /* by --election */
 	bool new;
 	bool versioned;
 	fsha_version version;
@@ -45,6 +46,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return cli_options_init(state, a->options, "fsha state");
 	case KEY_ELECTION:
 		a->election = arg;
+		a->named = true;
 		return 0;
 	case KEY_NEW:
 		a->new = true;
@@ -68,7 +70,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option own_options[] = {
 	{ "election", KEY_ELECTION, "NAME", 0,
-	  "whose leaders write there (FSHA_ELECTION, else dispatcher)", 0 },
+	  "whose leaders write there (of put and rm: FSHA_ELECTION, else dispatcher; of the "
+	  "others: "
+	  "its owner)",
+	  0 },
 	{ "new", KEY_NEW, NULL, 0, "of put: only if there is none of that name", 0 },
 	{ "if-version", KEY_VERSION, "VERSION", 0, "of put: only if it still has this version", 0 },
 	{ 0 },
@@ -101,6 +106,20 @@ static fsha_result open_store(struct office *office, const struct arguments *a,
 	return fsha_state_store_open(office->services, a->words[0], a->election, ret_store, reterr);
 }
 
+/* Who reads need not know whose the namespace is, unless he says that he does. */
+static fsha_result open_to_read(struct office *office, const struct arguments *a,
+				fsha_state_store **ret_store, fsha_error *reterr)
+{
+	char owner[FSHA_NAME_MAX + 1];
+	struct arguments by_owner = *a;
+
+	/* What is wrong with its owner, opening and reading tell. */
+	if (!a->named &&
+	    fsha_state_store_owner(office->services, a->words[0], owner, NULL) == FSHA_OK)
+		by_owner.election = owner;
+	return open_store(office, &by_owner, ret_store, reterr);
+}
+
 /* Open to read, do it, close. */
 static fsha_result look(const struct arguments *a,
 			fsha_result (*with)(fsha_state_store *store, void *ctx, fsha_error *reterr),
@@ -113,7 +132,7 @@ static fsha_result look(const struct arguments *a,
 	result = office_open_to_read(&office, a->options, reterr);
 	if (result != FSHA_OK)
 		return result;
-	result = open_store(&office, a, &store, reterr);
+	result = open_to_read(&office, a, &store, reterr);
 	if (result == FSHA_OK) {
 		result = with(store, ctx, reterr);
 		fsha_state_store_close(store);

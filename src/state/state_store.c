@@ -7,6 +7,7 @@
 #include "src/cluster/layout.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
+#include "src/state/owner.h"
 #include "src/state/state_store.h"
 
 fsha_result state_store_encode(const char *what, const char *name, char *ret_component,
@@ -20,6 +21,31 @@ fsha_result state_store_encode(const char *what, const char *name, char *ret_com
 				 name, FSU_COMPONENT_MAX);
 	if (r < 0)
 		return error_set(reterr, FSHA_E_INVALID, 0, "encode", "%s is empty", what);
+	return FSHA_OK;
+}
+
+fsha_result fsha_state_store_owner(fsha_services *services, const char *namespace_,
+				   char *ret_election, fsha_error *reterr)
+{
+	char component[FSU_COMPONENT_MAX + 1], owner[FSU_COMPONENT_MAX + 1];
+	char directory[sizeof(LAYOUT_STATE) + FSU_COMPONENT_MAX + 1];
+	char election[FSU_NAME_MAX + 1];
+	fsha_result result;
+	size_t len;
+
+	if (!services || !ret_election)
+		return error_set(reterr, FSHA_E_INVALID, 0, "open", "an argument is NULL");
+	result = state_store_encode("namespace", namespace_, component, reterr);
+	if (result != FSHA_OK)
+		return result;
+	(void)snprintf(directory, sizeof(directory), LAYOUT_STATE "/%s", component);
+	result = owner_of(&services->cluster, directory, owner, reterr);
+	if (result != FSHA_OK)
+		return result;
+	if (fsu_path_decode(owner, strlen(owner), election, &len) < 0 || len > FSHA_NAME_MAX)
+		return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
+				 "the owner of '%s' is no election", directory);
+	strcpy(ret_election, election);
 	return FSHA_OK;
 }
 
