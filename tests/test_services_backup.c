@@ -360,6 +360,36 @@ static void a_namespace_of_another_election_is_left_alone(void **state)
 	memory_done(&m);
 }
 
+/* Of names that could be ours, and of such that could not. */
+static void what_a_person_put_there_stops_neither_backup_nor_restore_nor_cleanup(void **state)
+{
+	static const char *const files[] = {
+		"elections/notes.txt", "elections/what is this?", "state/notes.txt",
+		"state/what is this?", "blobs/job_" JOB,          "checkpoints/" JOB,
+	};
+	fsha_services *s = open_services();
+	char path[600];
+
+	(void)state;
+	fill(s);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/default/%s", t.dir, files[i]);
+		write_file(path, "mine", 4);
+	}
+	take(s, &m);
+	change(s);
+	assert_ok(restore(s, &m));
+	check_filled(s);
+	assert_ok(fsha_services_cleanup_all_data(s, &t.error));
+	assert_string_equal(get(s, "one", "a"), "");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/default/%s", t.dir, files[i]);
+		assert_int_equal(access(path, F_OK), 0);
+	}
+	close_services(s);
+	memory_done(&m);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	const fsha_backup_sink sink = { sizeof(sink), &m, begin_item, write_item };
@@ -391,6 +421,7 @@ int main(void)
 		TEST(a_forged_backup_changes_nothing),
 		TEST(a_damaged_value_fails_a_backup_unless_it_may_be_left_out),
 		TEST(a_namespace_of_another_election_is_left_alone),
+		TEST(what_a_person_put_there_stops_neither_backup_nor_restore_nor_cleanup),
 		TEST(bad_arguments_are_refused),
 	};
 

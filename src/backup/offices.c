@@ -1,10 +1,12 @@
 #include "src/backup/offices.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fsutil/fsu_path.h"
 #include "src/cluster/layout.h"
+#include "src/maintenance/area.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
 
@@ -50,6 +52,18 @@ fsha_result offices_take(struct offices *o, const char *component, fsha_error *r
 	return FSHA_OK;
 }
 
+bool offices_is_election(const struct cluster *c, const char *name)
+{
+	char directory[sizeof(LAYOUT_ELECTIONS) + FSU_COMPONENT_MAX + 1];
+	char decoded[FSU_NAME_MAX + 1];
+	size_t len;
+
+	if (fsu_path_decode(name, strlen(name), decoded, &len) < 0)
+		return false;
+	(void)snprintf(directory, sizeof(directory), LAYOUT_ELECTIONS "/%s", name);
+	return !area_is_foreign(c, directory);
+}
+
 fsha_result offices_take_all(struct offices *o, fsha_error *reterr)
 {
 	const struct cluster *c = &o->services->cluster;
@@ -62,7 +76,7 @@ fsha_result offices_take_all(struct offices *o, fsha_error *reterr)
 	if (r < 0)
 		result = error_os(reterr, r, "list", "cannot list '" LAYOUT_ELECTIONS "'");
 	for (size_t i = 0; r == 0 && result == FSHA_OK && i < list.count; i++)
-		if (fsu_list_name(&list, i)[0] != '~' && fsu_list_name(&list, i)[0] != '.')
+		if (offices_is_election(c, fsu_list_name(&list, i)))
 			result = offices_take(o, fsu_list_name(&list, i), reterr);
 	fsu_list_done(&list);
 	return result;

@@ -6,6 +6,7 @@
 #define SRC_BACKUP_OFFICES_H
 
 #include "fsha/election.h"
+#include "src/cluster/cluster.h"
 
 struct office {
 	struct office *next;
@@ -20,6 +21,9 @@ struct offices {
 
 /* Hold `component` (encoded) as well. NOT_LEADER names who leads it. */
 fsha_result offices_take(struct offices *offices, const char *component, fsha_error *reterr);
+/* Is what has this name in elections/ one? Not what a person put there; what cannot be read may be.
+ */
+bool offices_is_election(const struct cluster *c, const char *name);
 /* All that the cluster has. */
 fsha_result offices_take_all(struct offices *offices, fsha_error *reterr);
 /* From here on every term in hand has an epoch above `epoch`, and so has every later one. */

@@ -277,7 +277,7 @@ static fsha_result clear_nested(struct restore *r, const struct area *area, cons
 	if (!area_names_store(area, name, NULL))
 		return FSHA_OK;
 	area_directory(area, name, directory);
-	if (!is_wanted(r, directory))
+	if (!is_wanted(r, directory) || area_is_foreign(r->cluster, directory))
 		return FSHA_OK;
 	result = owner_of(r->cluster, directory, owner, reterr);
 	if (result == FSHA_E_NOT_FOUND)

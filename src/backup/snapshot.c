@@ -65,6 +65,9 @@ static fsha_result add_store(struct snapshot *snap, const struct area *area, con
 	fsha_result result;
 
 	area_directory(area, name, directory);
+	/* A fixed directory that is none is no person's file, but damage. */
+	if (area->nesting != AREA_FLAT && area_is_foreign(snap->cluster, directory))
+		return FSHA_OK;
 	for (s = snap->stores; s; s = s->next)
 		if (strcmp(s->directory, directory) == 0)
 			break;

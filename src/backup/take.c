@@ -14,6 +14,7 @@
 
 #include "fsha/backup.h"
 #include "src/backup/manifest.h"
+#include "src/backup/offices.h"
 #include "src/backup/snapshot.h"
 #include "src/cluster/layout.h"
 #include "src/election/claim.h"
@@ -206,7 +207,7 @@ static fsha_result add_epochs(struct take *t, fsha_error *reterr)
 		struct epoch epoch;
 		int fd;
 
-		if (fsu_list_name(&elections, i)[0] == '~')
+		if (!offices_is_election(c, fsu_list_name(&elections, i)))
 			continue;
 		fd = fsu_dir_open(c->fs, c->elections_fd, fsu_list_name(&elections, i));
 		r = fd < 0 ? fd : epoch_read(c, fd, &list, &epoch);

@@ -1,5 +1,6 @@
 #include "src/maintenance/area.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,15 @@ static int compare(const void *a, const void *b, void *text)
 {
 	return strcmp((const char *)text + *(const size_t *)a,
 		      (const char *)text + *(const size_t *)b);
+}
+
+bool area_is_foreign(const struct cluster *c, const char *directory)
+{
+	int fd = fsu_dir_open(c->fs, c->fd, directory);
+
+	if (fd >= 0)
+		(void)fsu_close(c->fs, fd); /* a directory */
+	return fd == -ENOTDIR;
 }
 
 bool area_is_tidy(const struct cluster *c, const char *directory)

@@ -52,6 +52,8 @@ void area_store_options(const struct area *area, const char *results,
 bool area_of_path(const char *path, const char *results, struct store_options *options);
 /* Is nothing in the directory useless? One listing; true when it cannot be read. */
 bool area_is_tidy(const struct cluster *c, const char *directory);
+/* Is it there, and no directory: something that a person put there? */
+bool area_is_foreign(const struct cluster *c, const char *directory);
 /* "job_graphs", "state/<name>". */
 void area_directory(const struct area *area, const char *name, char *ret_directory);
 

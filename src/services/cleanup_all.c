@@ -11,6 +11,7 @@
 #include "src/backup/offices.h"
 #include "src/cluster/layout.h"
 #include "src/election/election.h"
+#include "src/maintenance/area.h"
 #include "src/result/error.h"
 #include "src/services/cleanup.h"
 #include "src/state/owner.h"
@@ -91,6 +92,8 @@ static void for_each(struct cleaning *c, const char *parent, const struct cleanu
 	for (size_t i = 0; r == 0 && i < list.count; i++) {
 		(void)snprintf(directory, sizeof(directory), "%s/%s", parent,
 			       fsu_list_name(&list, i));
+		if (area_is_foreign(cluster, directory))
+			continue;
 		result = owner(c->services, directory, fsu_list_name(&list, i), election, &error);
 		if (result == FSHA_OK)
 			result = work(c, &place, &error);
