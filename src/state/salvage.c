@@ -76,7 +76,7 @@ static fsha_result look_at(const struct salvage *v, const struct pack_member *m,
 	uint8_t *bytes;
 
 	*ret_whole = false;
-	if (m->offset > v->len || m->size > v->len - m->offset)
+	if (!v->data || m->offset > v->len || m->size > v->len - m->offset)
 		return FSHA_OK;
 	bytes = fsu_alloc(v->place.fs, m->size);
 	if (!bytes)
