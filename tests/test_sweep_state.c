@@ -101,7 +101,7 @@ static int64_t feed(void *ctx, void *buf, size_t size)
 	size_t n = strlen("new") - s->fed;
 
 	n = n < size ? n : size;
-	memcpy(buf, "new" + s->fed, n);
+	memcpy(buf, &"new"[s->fed], n);
 	s->fed += n;
 	return (int64_t)n;
 }
