@@ -52,6 +52,7 @@ static void a_client_follows_the_rest_endpoint_without_writing(void **state)
 	player_close(&one);
 	/* Whether it sees that there was none between them depends on when it looks. */
 	WAIT_FOR(&l.post, strcmp(l.heard[l.count - 1].address, "http://two:8081") == 0);
+	WAIT_FOR(&two.post, two.leads);
 	assert_string_equal(l.heard[0].address, "http://one:8081");
 	assert_true(fsha_uuid_equal(&l.heard[l.count - 1].session, &two.session));
 	assert_refused(fsha_client_services_close(client, &t.error), FSHA_E_STATE,

@@ -240,9 +240,9 @@ static fsha_result read_text(struct scene *s)
 /* As a process that comes up, each of them. */
 static int read_in_turn(void *ctx, const struct fsu *fs)
 {
-	fsha_result (*const reads[])(struct scene * s) = { read_version, read_names,
-							   read_into_descriptor, read_all,
-							   read_text };
+	static fsha_result (*const reads[])(struct scene * s) = { read_version, read_names,
+								  read_into_descriptor, read_all,
+								  read_text };
 	struct scene *s = ctx;
 	fsha_result result = FSHA_OK;
 
