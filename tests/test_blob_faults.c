@@ -9,6 +9,7 @@ static int descriptor_of(char c, size_t size)
 	int fd = memfd_create("source", MFD_CLOEXEC);
 	char *data = malloc(size);
 
+	assert_non_null(data);
 	memset(data, c, size);
 	assert_int_equal(pwrite(fd, data, size, 0), size);
 	free(data);

@@ -258,7 +258,7 @@ static void no_damage_to_a_backup_passes(void **state)
 static void refuse(fsha_services *s, const char *path, const char *other_path,
 		   const char *directory, const char *election)
 {
-	struct memory forged = { .count = 0 };
+	static struct memory forged;
 	struct manifest manifest;
 	struct manifest_hash *hash = manifest_hash_create();
 	char checksum[MANIFEST_CHECKSUM], *text;

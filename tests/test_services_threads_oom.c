@@ -175,6 +175,8 @@ static int live(int fail_at, bool for_good)
 	struct starved m;
 	fsha_uuid session;
 
+	assert_non_null(l);
+	assert_non_null(p);
 	starved_init(&m, fail_at, for_good);
 	assert_ok(open_starved(&m, &s));
 	listen_starved(&m, s, l);
@@ -298,6 +300,7 @@ static int attach(int fail_at, bool for_good)
 	fsha_result result;
 	struct starved m;
 
+	assert_non_null(p);
 	options.flags = FSHA_SERVICES_SHARED_TERM;
 	assert_ok(fsha_services_open(t.config, &options, &leader, &t.error));
 	player_lead(p, leader, ELECTION);

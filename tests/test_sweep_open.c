@@ -198,10 +198,10 @@ static fsha_result open_counter(struct scene *s)
 
 static int open_stores(void *ctx, const struct fsu *fs)
 {
-	fsha_result (*const all[])(struct scene * s) = { open_state,       open_job_graphs,
-							 open_job_results, open_running_jobs,
-							 open_blobs,       open_workers,
-							 open_counter };
+	static fsha_result (*const all[])(struct scene * s) = { open_state,       open_job_graphs,
+								open_job_results, open_running_jobs,
+								open_blobs,       open_workers,
+								open_counter };
 	fsha_result result = FSHA_OK;
 
 	(void)fs;
