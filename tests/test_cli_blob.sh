@@ -93,7 +93,7 @@ test_a_large_blob_is_streamed_and_a_damaged_one_makes_no_file() {
 	head -c 70000000 /dev/urandom >"$dir/in"
 	expect 0 blob put "$dir/in" $key
 	(
-		ulimit -v 200000
+		limit_memory 200000
 		"$FSHA" blob get $key "$dir/out"
 	) || fail "get"
 	cmp "$dir/in" "$dir/out" || fail "another blob came out"

@@ -98,7 +98,7 @@ test_a_large_value_is_streamed_and_get_of_a_file_is_whole() {
 	expect 0 state ns put k "$dir/in"
 	(
 		# As much address space as the value has.
-		ulimit -v 200000
+		limit_memory 200000
 		"$FSHA" state ns get k "$dir/out"
 	) || fail "get"
 	cmp "$dir/in" "$dir/out" || fail "another value came out"

@@ -67,6 +67,11 @@ gone() {
 	done
 }
 
+# limit_memory KIB: of address space, for the rest of a subshell. A sanitizer needs more for itself.
+limit_memory() {
+	grep -q -e -fsanitize "$BUILD/flags" || ulimit -v "$1"
+}
+
 # ---- Checks --------------------------------------------------------------------------------------
 
 # fsha ARGUMENT...: runs it; $code, $out, $err.
