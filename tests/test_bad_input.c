@@ -215,7 +215,7 @@ static int read_only(struct hook *h, const char *op, const char *path, const cha
 static void a_read_only_storage_directory_is_refused(void **state)
 {
 	fsha_services *s = NULL;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	hook_init(&h);
@@ -231,7 +231,7 @@ static void a_read_only_cluster_can_be_read_and_takes_no_members(void **state)
 	fsha_services *s = NULL;
 	fsha_election *e = NULL;
 	struct player p;
-	struct hook h;
+	static struct hook h;
 	fsha_contender c;
 
 	(void)state;

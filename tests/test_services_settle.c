@@ -44,7 +44,7 @@ static void settle_says_in_doubt_while_the_storage_fails(void **state)
 {
 	fsha_version version;
 	struct leading l;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	version = write_in_doubt(&l, &h, NOT_DONE);
@@ -57,7 +57,7 @@ static void settle_says_not_found_for_a_write_that_was_not_done(void **state)
 {
 	fsha_version version, again;
 	struct leading l;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	version = write_in_doubt(&l, &h, NOT_DONE);
@@ -73,7 +73,7 @@ static void settle_says_ok_for_a_write_that_was_done(void **state)
 {
 	fsha_version version, got;
 	struct leading l;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	version = write_in_doubt(&l, &h, DONE_BUT_FAILED);
@@ -89,7 +89,7 @@ static void settle_says_version_when_a_newer_one_is_there(void **state)
 {
 	fsha_version version;
 	struct leading l;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	version = write_in_doubt(&l, &h, DONE_BUT_FAILED);
@@ -103,7 +103,7 @@ static void settle_says_not_found_once_a_later_term_has_begun(void **state)
 {
 	fsha_version version;
 	struct leading l;
-	struct hook h;
+	static struct hook h;
 
 	(void)state;
 	version = write_in_doubt(&l, &h, NOT_DONE);

@@ -23,7 +23,7 @@ static bool is_content_error(const json_error_t *error)
 
 int json_text_load(const char *text, size_t len, json_t **ret_value, char *ret_why)
 {
-	json_error_t error;
+	json_error_t error = { 0 }; /* where memory ends early, jansson leaves its code as it was */
 	bool too_deep, is_json;
 	json_t *value;
 
