@@ -51,11 +51,12 @@ static void leaders_take_turns_and_listeners_hear_of_them(void **state)
 	WAIT_FOR(&two.post, two.leads);
 	assert_true(two.epoch > one.epoch);
 	assert_false(fsha_uuid_equal(&one.session, &two.session));
-	WAIT_FOR(&l.post, l.count == 3);
+	/* Whether it sees that there was none between them depends on when it looks. */
+	WAIT_FOR(&l.post, strcmp(l.heard[l.count - 1].address, "two") == 0);
+	assert_in_range(l.count, 2, 3);
 	assert_string_equal(l.heard[0].address, "one");
-	assert_false(l.heard[1].leader);
-	assert_string_equal(l.heard[2].address, "two");
-	assert_true(fsha_uuid_equal(&l.heard[2].session, &two.session));
+	assert_true(l.count == 2 || !l.heard[1].leader);
+	assert_true(fsha_uuid_equal(&l.heard[l.count - 1].session, &two.session));
 	player_close(&two);
 	listener_stop(&l);
 	close_services(a);
