@@ -54,23 +54,37 @@ static void stop_writer(struct writer *w)
 }
 
 /* As the manifest names it: others of the name were overtaken. */
-static unsigned number_of(struct memory *archive, const char *prefix)
+static const struct item *saved(struct memory *archive, const char *prefix)
 {
 	struct item *manifest = &archive->items[archive->count - 1];
-	char text[16];
 
 	manifest->data[manifest->size] = '\0';
 	for (size_t i = archive->count - 1; i-- > 0;) {
-		struct item *item = &archive->items[i];
+		const struct item *item = &archive->items[i];
 
-		if (strncmp(item->path, prefix, strlen(prefix)) != 0 ||
-		    !strstr((char *)manifest->data, item->path))
-			continue;
-		(void)snprintf(text, sizeof(text), "%.*s", (int)item->size, (char *)item->data);
-		return (unsigned)strtoul(text, NULL, 10);
+		if (strncmp(item->path, prefix, strlen(prefix)) == 0 &&
+		    strstr((char *)manifest->data, item->path))
+			return item;
 	}
 	fail_msg("the backup has no %s", prefix);
-	return 0;
+	return NULL;
+}
+
+static unsigned number_of(struct memory *archive, const char *prefix)
+{
+	const struct item *item = saved(archive, prefix);
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%.*s", (int)item->size, (char *)item->data);
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
+static void check_saved(const char *prefix, const char *value)
+{
+	const struct item *item = saved(&m, prefix);
+
+	assert_int_equal(item->size, strlen(value));
+	assert_memory_equal(item->data, value, item->size);
 }
 
 static void a_backup_of_a_running_cluster_is_of_one_moment(void **state)
@@ -123,11 +137,73 @@ static void a_cluster_that_never_rests_has_no_common_moment(void **state)
 	memory_done(&m);
 }
 
+/* ---- a job's directory that is removed and made again meanwhile ---- */
+
+#define JOB_BLOBS "blobs/job_01000000000000000000000000000000/blob_p-"
+
+struct renewal {
+	fsha_blob_store *blobs;
+	fsha_job_id job;
+	bool done;
+};
+static struct renewal renewal;
+
+static void put_blobs(const char *text)
+{
+	fsha_blob_key key = { .type = FSHA_BLOB_PERMANENT };
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/blob", t.dir);
+	write_file(path, text, strlen(text));
+	for (uint8_t i = 1; i <= 2; i++) {
+		key.hash[0] = i;
+		assert_ok(fsha_blob_store_put(renewal.blobs, path, &renewal.job, &key, &t.error));
+	}
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Both have been listed, and the first one is saved: the second one is gone then. */
+static fsha_result begin_and_renew(void *ctx, const char *path, uint64_t size, fsha_error *reterr)
+{
+	if (!renewal.done) {
+		renewal.done = true;
+		assert_ok(fsha_blob_store_delete_all(renewal.blobs, &renewal.job, &t.error));
+		put_blobs("new");
+		POLL_FOR(count_names("elections/" ELECTION "/trash", "", NULL) == 0);
+	}
+	return begin_item(ctx, path, size, reterr);
+}
+
+static void a_directory_that_is_removed_and_made_again_is_saved_as_it_is_then(void **state)
+{
+	const fsha_backup_sink sink = { sizeof(sink), &m, begin_and_renew, write_item };
+	fsha_services *s = open_services(), *reader = open_services();
+	struct player p;
+
+	(void)state;
+	renewal = (struct renewal){ .job.bytes = { 1 } };
+	player_lead(&p, s, ELECTION);
+	assert_ok(fsha_blob_store_open(s, &renewal.blobs, &t.error));
+	put_blobs("old");
+	put(s, "space", "name", "value");
+	m.count = 0;
+	assert_ok(fsha_backup_take(reader, NULL, &sink, NULL, &t.error));
+	assert_true(renewal.done);
+	check_saved(JOB_BLOBS "01", "new");
+	check_saved(JOB_BLOBS "02", "new");
+	memory_done(&m);
+	fsha_blob_store_close(renewal.blobs);
+	player_close(&p);
+	close_services(reader);
+	close_services(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_backup_of_a_running_cluster_is_of_one_moment),
 		TEST(a_cluster_that_never_rests_has_no_common_moment),
+		TEST(a_directory_that_is_removed_and_made_again_is_saved_as_it_is_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

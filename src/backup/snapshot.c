@@ -49,7 +49,6 @@ static fsha_result open_store(struct snapshot *snap, struct snapshot_store *s, f
 	struct store_options options = { .directory = s->directory, .election = s->election };
 
 	area_store_options(s->area, snap->results, &options);
-	options.removable = false;
 	if (s->area->nesting != AREA_FLAT)
 		options.owned = false; /* whose it is was asked for just now */
 

@@ -89,7 +89,7 @@ struct store_options {
 	uint16_t kind;
 	const struct store_format *format; /* NULL: envelopes */
 	bool owned;
-	bool removable; /* only with owned */
+	bool removable; /* for writing only with owned */
 };
 
 fsha_result store_open(const struct cluster *c, const struct term_source *terms,
