@@ -33,6 +33,15 @@ test_metrics_tell_what_verify_finds() {
 	matches "$out" 'fsha_cluster_findings\{severity="error",code="record-damaged"\} 1'
 }
 
+test_metrics_count_results_that_lie_elsewhere() {
+	local results=(-D "job-result-store.storage-path=$dir/storage/results")
+	printf '{"result":{"id":"%032d","application-status":"SUCCEEDED","accumulator-results":{},"net-runtime":5},"version":1}' \
+		1 | "$FSHA" "${results[@]}" result put
+	expect 0 "${results[@]}" metrics
+	# The result, and whose directory it is.
+	matches "$out" 'fsha_cluster_store_files\{store="job_results"\} 2'
+}
+
 test_metrics_of_nothing_are_an_error() {
 	expect 124 metrics
 	expect 120 metrics argument

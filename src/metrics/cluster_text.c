@@ -53,7 +53,7 @@ static int measure(const struct cluster *c, const char *directory, bool nested, 
 	if (r == 0)
 		size->directories++;
 	for (size_t i = 0; r == 0 && i < list.count; i++) {
-		char path[2 * NAME_SIZE];
+		char path[STORE_PATH_SIZE + NAME_SIZE];
 
 		(void)snprintf(path, sizeof(path), "%s/%s", directory, fsu_list_name(&list, i));
 		r = nested ? measure(c, path, false, size) : add_file(c, path, size);
@@ -62,12 +62,20 @@ static int measure(const struct cluster *c, const char *directory, bool nested, 
 	return r == -ENOENT || r == -ENOTDIR || r == -ESTALE ? 0 : r;
 }
 
-static int put_places(struct exposition *x, const struct cluster *c)
+/* Where a place lies: job results may have been given another. */
+static const char *path_of(const struct fsha_services *s, const struct place *place)
+{
+	return s->job_result_path && strcmp(place->directory, LAYOUT_JOB_RESULTS) == 0 ?
+		       s->job_result_path :
+		       place->directory;
+}
+
+static int put_places(struct exposition *x, const struct fsha_services *s)
 {
 	struct size sizes[N_PLACES] = { 0 };
 
 	for (size_t i = 0; i < N_PLACES; i++) {
-		int r = measure(c, places[i].directory, places[i].nested, &sizes[i]);
+		int r = measure(&s->cluster, path_of(s, &places[i]), places[i].nested, &sizes[i]);
 
 		if (r < 0)
 			return r;
@@ -152,7 +160,7 @@ fsha_result fsha_metrics_cluster_text(fsha_services *s, uint32_t observe_ms, cha
 	x = (struct exposition){ .fs = services_fs(s) };
 	put_status(&x, status);
 	fsha_status_destroy(status);
-	r = put_places(&x, &s->cluster);
+	r = put_places(&x, s);
 	if (r == 0)
 		r = put_space(&x, &s->cluster);
 	if (r < 0) {
