@@ -133,6 +133,21 @@ void cli_output_table(json_t *rows)
 	json_decref(rows);
 }
 
+int cli_output_errors(json_t *errors, int code)
+{
+	json_t *message;
+	size_t i;
+
+	json_array_foreach(errors, i, message)
+	{
+		fprintf(stderr, "fsha: %s\n", json_string_value(message));
+		if (code == CLI_EXIT_OK)
+			code = CLI_EXIT_IO;
+	}
+	json_decref(errors);
+	return code;
+}
+
 int cli_output_end(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

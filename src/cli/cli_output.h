@@ -27,6 +27,11 @@ void cli_output_json(json_t *value);
 
 /* Print rows (an array of arrays of strings) in columns, and free them. */
 void cli_output_table(json_t *rows);
+/*
+ * What a listing had to leave out: each of `errors` (strings) on stderr, and free them. Returns
+ * `code`, or that of an error when it was 0 and there are some.
+ */
+int cli_output_errors(json_t *errors, int code);
 /* Flush stdout: 0, or the exit code for output that could not be written (told on stderr). */
 int cli_output_end(void);
 

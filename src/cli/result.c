@@ -258,9 +258,7 @@ static int ls(const struct arguments *a, const fsha_job_id *id)
 	fsha_error error = FSHA_ERROR_INIT;
 	struct office office;
 	fsha_result result;
-	json_t *message;
 	int code;
-	size_t i;
 
 	(void)id;
 	result = office_open_to_read(&office, a->options, &error);
@@ -273,15 +271,8 @@ static int ls(const struct arguments *a, const fsha_job_id *id)
 	else if (result == FSHA_OK)
 		print_table(l.results);
 	code = result == FSHA_OK ? cli_output_end() : cli_error_print(&error, a->options->json);
-	json_array_foreach(l.errors, i, message)
-	{
-		fprintf(stderr, "fsha: %s\n", json_string_value(message));
-		if (code == CLI_EXIT_OK)
-			code = CLI_EXIT_IO;
-	}
 	json_decref(l.results);
-	json_decref(l.errors);
-	return code;
+	return cli_output_errors(l.errors, code);
 }
 
 /* ---- The command ---- */

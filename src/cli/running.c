@@ -175,9 +175,7 @@ static int ls(const struct arguments *a, const fsha_job_id *id)
 	struct listing l = { .jobs = json_array(), .errors = json_array() };
 	fsha_error error = FSHA_ERROR_INIT;
 	fsha_result result;
-	json_t *message;
 	int code;
-	size_t i;
 
 	(void)id;
 	result = look(a, &l, &error);
@@ -186,15 +184,8 @@ static int ls(const struct arguments *a, const fsha_job_id *id)
 	else if (result == FSHA_OK)
 		print_list(l.jobs);
 	code = result == FSHA_OK ? cli_output_end() : cli_error_print(&error, a->options->json);
-	json_array_foreach(l.errors, i, message)
-	{
-		fprintf(stderr, "fsha: %s\n", json_string_value(message));
-		if (code == CLI_EXIT_OK)
-			code = CLI_EXIT_IO;
-	}
 	json_decref(l.jobs);
-	json_decref(l.errors);
-	return code;
+	return cli_output_errors(l.errors, code);
 }
 
 /* ---- The command ---- */
