@@ -106,6 +106,32 @@ static void metrics_count_what_was_done_and_what_was_refused(void **state)
 	close_services(s);
 }
 
+static void everything_that_is_timed_is_counted(void **state)
+{
+	fsha_services *s = open_services();
+	fsha_state_store *store;
+	fsha_version version;
+	struct player p;
+	size_t count;
+	char **names;
+
+	(void)state;
+	player_lead(&p, s, ELECTION);
+	assert_ok(fsha_election_confirm_leadership(p.election, &p.session, ADDRESS, &t.error));
+	assert_ok(fsha_state_store_open(s, "space", ELECTION, &store, &t.error));
+	assert_ok(fsha_state_store_exists(store, "name", &version, &t.error));
+	assert_ok(fsha_state_store_list(store, &names, &count, &t.error));
+	fsha_free(names);
+	assert_int_equal(metrics_of(s).operations[FSHA_OPERATION_EXISTS].done, 1);
+	assert_int_equal(metrics_of(s).operations[FSHA_OPERATION_LIST].done, 1);
+	assert_true(metrics_of(s).operations[FSHA_OPERATION_PUBLISH].done > 0);
+	POLL_FOR(metrics_of(s).operations[FSHA_OPERATION_HEARTBEAT].done > 0);
+	POLL_FOR(metrics_of(s).operations[FSHA_OPERATION_POLL].done > 0);
+	fsha_state_store_close(store);
+	player_close(&p);
+	close_services(s);
+}
+
 static void metrics_tell_who_leads_under_which_epoch(void **state)
 {
 	fsha_services *s = open_services(), *other = open_services();
@@ -259,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(metrics_count_what_was_done_and_what_was_refused),
+		TEST(everything_that_is_timed_is_counted),
 		TEST(metrics_tell_who_leads_under_which_epoch),
 		TEST(a_damaged_record_is_counted),
 		TEST(metrics_answer_while_the_filesystem_hangs),
