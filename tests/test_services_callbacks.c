@@ -204,7 +204,7 @@ static int no_notification(void *ctx)
 static void refresh_looks_at_once(void **state)
 {
 	static struct fsu_ops ops; /* threads may outlive the test */
-	const struct fsu fs = { &ops, NULL };
+	static const struct fsu fs = { &ops, NULL };
 	fsha_services *s, *client = NULL;
 	struct listener l = { .gate = NULL };
 	struct player p;
