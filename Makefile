@@ -197,8 +197,8 @@ check: deps ## run the tests (-j2: two at a time); installs what is missing
 
 .PHONY: check-long
 check-long: TEST_TIMEOUT := 1800
-check-long: export FSHA_TEST_LONG := 1
-check-long: check ## the same with FSHA_TEST_LONG=1: more seeds, more rounds, pairs of faults
+check-long: export FSHA_TEST_LONG := all
+check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
 
 .PHONY: check-programs
 check-programs: all $(TESTS) $(PROCESS) $(EXAMPLES)
@@ -210,6 +210,22 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' \
 	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}" \
 	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) -- \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
+
+# ---- Proof ---------------------------------------------------------------------------------------
+
+# Storms: real processes on filesystems of their own. Needs root.
+
+# A filesystem that hangs, fails and forgets at command. Needs FUSE.
+
+# The protocol as a model, checked by spin.
+
+# Fuzzers: clang's.
+
+# Mutants: bugs that the tests must catch.
+
+# Valgrind.
+
+# ---- Coverage ------------------------------------------------------------------------------------
 
 .PHONY: coverage
 coverage: ## run the tests and tell which lines they reach; fails below COVERAGE_MIN percent

@@ -1,6 +1,6 @@
 /*
  * The filesystem in memory answers as the kernel's does: the same random calls on both, results and
- * errnos compared one by one. FSHA_TEST_SEED repeats one run; FSHA_TEST_LONG=1 makes many.
+ * errnos compared one by one. SEED repeats one run; FSHA_TEST_LONG makes many.
  */
 #include "test_fsu.h"
 
@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "fsutil/fsu_mem.h"
+#include "tests/lib/run.h"
 
 #define CALLS_A_RUN 3000
 #define RUNS 40
@@ -343,14 +344,13 @@ static void run(const char *dir, uint64_t seed)
 
 static void memory_answers_as_the_kernel_does(void **state)
 {
-	const char *given = getenv("FSHA_TEST_SEED"), *is_long = getenv("FSHA_TEST_LONG");
-	unsigned runs = given ? 1 : is_long && *is_long ? RUNS_LONG : RUNS;
+	unsigned runs = (unsigned)test_size(RUNS, RUNS, RUNS_LONG);
 	struct fixture *x = *state;
 	uint64_t seed;
 
 	assert_int_equal(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
-	if (given)
-		seed = strtoull(given, NULL, 0);
+	if (test_seed(&seed))
+		runs = 1;
 	print_message("seed %llu, and the next %u\n", (unsigned long long)seed, runs - 1);
 	for (unsigned i = 0; i < runs; i++)
 		run(x->path, seed + i);

@@ -2,6 +2,7 @@
  * A restore in which one call fails: it says so or is right, and run again it completes. With real
  * threads, so which call of which thread is the nth varies; that any of them may fail does not.
  */
+#include "tests/lib/run.h"
 #include "tests/test_backup.h"
 #include "tests/test_hook.h"
 
@@ -99,7 +100,7 @@ static void a_restore_that_fails_anywhere_completes_when_it_is_run_again(void **
 	const fsha_backup_sink sink = { sizeof(sink), &archive, begin_item, write_item };
 	fsha_services *s = open_services();
 	/* All of them in the long run; else a part of them, another for each process. */
-	int step = getenv("FSHA_TEST_LONG") ? 1 : 5, n = 1 + (int)getpid() % step;
+	int step = (int)test_size(5, 5, 1), n = 1 + (int)getpid() % step;
 
 	(void)state;
 	print_message("every %d. call from the %d. on\n", step, n);

@@ -1,9 +1,10 @@
 /*
- * A blob that is far larger than the memory that it may take: 5 GiB with FSHA_TEST_LONG=1 (which
+ * A blob that is far larger than the memory that it may take: 5 GiB with FSHA_TEST_LONG (which
  * needs twice that on disk), else 96 MiB.
  */
 #include <sys/resource.h>
 
+#include "tests/lib/run.h"
 #include "tests/test_services.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -12,7 +13,7 @@
 
 static uint64_t size_of_blob(void)
 {
-	return getenv("FSHA_TEST_LONG") ? 5 * 1024 * MIB : 96 * MIB;
+	return test_size(96, 96, 5 * 1024) * MIB;
 }
 
 /* A sparse file with something to be checked at both ends and in the middle. */

@@ -4,6 +4,7 @@
  * again everything goes on.
  */
 #include "fsha/term.h"
+#include "tests/lib/run.h"
 #include "tests/test_hook.h"
 
 /* ---- a table whose nth allocation fails, alone or with all after it ---- */
@@ -90,7 +91,7 @@ static void starve(int (*run)(int fail_at, bool for_good), int step, bool for_go
 {
 	int n, last = 0, runs = 0;
 
-	step = getenv("FSHA_TEST_LONG") ? 1 : step;
+	step = (int)test_size((unsigned long)step, (unsigned long)step, 1);
 	n = 1 + (int)getpid() % step;
 	print_message("every %d. allocation from the %d. on\n", step, n);
 	for (; n < 2000; n += step) {

@@ -1,7 +1,7 @@
 /*
  * Random puts, removals, batches, compactions, cleanings, takeovers, faults and power cuts, against
  * a plain map: every reader sees at any time exactly what the map says, and what was in doubt is
- * done as a whole or not at all. A failure prints the seed; FSHA_TEST_SEED repeats it.
+ * done as a whole or not at all. A failure prints the seed; SEED repeats it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/actor.h"
+#include "tests/lib/run.h"
 
 #define KEYS 12
 #define STEPS 300
@@ -299,9 +300,8 @@ static void play(uint64_t seed, struct run *ret_run)
 
 static void what_is_read_is_what_was_written_whatever_happens(void **state)
 {
-	const char *only = getenv("FSHA_TEST_SEED");
-	const uint64_t first = only ? strtoull(only, NULL, 10) : 1;
-	const uint64_t seeds = only ? 1 : getenv("FSHA_TEST_LONG") ? SEEDS_LONG : SEEDS;
+	uint64_t first = 1;
+	const uint64_t seeds = test_seed(&first) ? 1 : test_size(SEEDS, SEEDS, SEEDS_LONG);
 	unsigned doubts = 0, cuts = 0, packs = 0;
 	struct run r;
 
@@ -315,7 +315,7 @@ static void what_is_read_is_what_was_written_whatever_happens(void **state)
 	print_message("seeds %llu to %llu: %u batches, %u doubts, %u power cuts\n",
 		      (unsigned long long)first, (unsigned long long)(first + seeds - 1), packs,
 		      doubts, cuts);
-	assert_true(only || (doubts > 0 && cuts > 0 && packs > 0));
+	assert_true(seeds == 1 || (doubts > 0 && cuts > 0 && packs > 0));
 }
 
 int main(void)

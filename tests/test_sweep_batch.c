@@ -13,6 +13,7 @@
 
 #include "tests/lib/actor.h"
 #include "tests/lib/oom.h"
+#include "tests/lib/run.h"
 #include "tests/lib/sweep.h"
 
 #define A 0
@@ -122,7 +123,7 @@ static void batch_is_all_or_nothing_at_every_fault(void **state)
 static void batch_is_all_or_nothing_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_assert_pairs(&of_batch, getenv("FSHA_TEST_LONG") ? 40 : 4);
+	sweep_assert_pairs(&of_batch, (unsigned)test_size(4, 4, 40));
 }
 
 static void batch_that_runs_out_of_memory_is_all_or_nothing(void **state)
@@ -158,7 +159,7 @@ static void batch_in_doubt_is_settled_truthfully_at_every_pair_of_faults(void **
 	scenario.name = "batch and settle";
 	scenario.operation = batch_and_settle;
 	sweep_assert(&scenario);
-	sweep_assert_pairs(&scenario, getenv("FSHA_TEST_LONG") ? 40 : 4);
+	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 4, 40));
 }
 
 /* ---- compaction ---- */
@@ -252,7 +253,7 @@ static void compaction_changes_nothing_at_every_fault(void **state)
 static void compaction_changes_nothing_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_assert_pairs(&of_compaction, getenv("FSHA_TEST_LONG") ? 40 : 2);
+	sweep_assert_pairs(&of_compaction, (unsigned)test_size(2, 2, 40));
 }
 
 static void compaction_that_runs_out_of_memory_changes_nothing(void **state)

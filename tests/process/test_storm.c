@@ -1,8 +1,9 @@
 /*
  * Two hundred terms between three processes that are resigned, killed and closed as fast as they
- * go, with a reader that looks all the time. FSHA_TEST_SEED repeats a run, FSHA_TEST_LONG makes it
+ * go, with a reader that looks all the time. SEED repeats a run, FSHA_TEST_LONG makes it
  * ten times as long.
  */
+#include "tests/lib/run.h"
 #include "tests/process/process.h"
 #include "tests/process/storm.h"
 
@@ -156,12 +157,12 @@ static void assert_every_acknowledged_term_is_stored(void)
 
 static void two_hundred_forced_terms(void **state)
 {
-	const char *seed = getenv("FSHA_TEST_SEED");
 	struct process *observer = &w.all[OBSERVER];
 
 	(void)state;
-	w.random = seed ? strtoull(seed, NULL, 0) : (uint64_t)boottime_ns() | 1;
-	print_message("FSHA_TEST_SEED=%llu\n", (unsigned long long)w.random);
+	w.random = (uint64_t)boottime_ns() | 1;
+	(void)test_seed(&w.random);
+	print_message("SEED=%llu\n", (unsigned long long)w.random);
 	(void)snprintf(w.file, sizeof(w.file), "%s/storm", t.dir);
 	w.storm = storm_map(w.file);
 	assert_non_null(w.storm);
@@ -172,7 +173,7 @@ static void two_hundred_forced_terms(void **state)
 		if (!listen_once(now_ms() + LIMIT_MS))
 			fail_msg("nobody leads");
 	process_start(observer, "observer", LEASE, NULL);
-	run_terms(getenv("FSHA_TEST_LONG") ? 2000 : 200);
+	run_terms((unsigned)test_size(200, 200, 2000));
 	for (int i = 0; i < CONTENDERS; i++)
 		process_quit(&w.all[i]);
 	for (int i = 0; i < CONTENDERS; i++)
