@@ -34,6 +34,8 @@
 #define CRASHFS_CLIENTS 4
 /* How many calls crashfs_log tells of. */
 #define CRASHFS_LOG 64
+/* What is kept of a path. */
+#define CRASHFS_PATH_TEXT 200
 
 struct crashfs;
 
@@ -59,6 +61,11 @@ void crashfs_destroy(struct crashfs *c);
  * there.
  */
 const struct fsu *crashfs_client(struct crashfs *c, unsigned client);
+/*
+ * Put another table in the place of a client's: all who have it from crashfs_client call that one
+ * from now on. Returns the one that was there, to make the calls through.
+ */
+struct fsu crashfs_table_swap(struct crashfs *c, unsigned client, const struct fsu *table);
 
 /* ---- Faults: any one call, any way of failing. ---- */
 
@@ -184,6 +191,8 @@ void crashfs_put(struct crashfs *c, const char *path, const void *data, size_t l
 void crashfs_rm(struct crashfs *c, const char *path); /* recursive */
 void crashfs_mkfifo(struct crashfs *c, const char *path);
 void crashfs_symlink(struct crashfs *c, const char *path, const char *target);
+/* What a descriptor of a client was opened by; "" when it is none. Valid until its close. */
+const char *crashfs_fd_path(struct crashfs *c, unsigned client, int fd);
 /* Open descriptors of a client: 0 at the end of every test. */
 unsigned crashfs_open_fds(const struct crashfs *c, unsigned client);
 /* Bytes allocated through alloc/resize and not released. */

@@ -214,6 +214,25 @@ const struct fsu *crashfs_client(struct crashfs *c, unsigned client)
 	return &c->clients[client].fs;
 }
 
+struct fsu crashfs_table_swap(struct crashfs *c, unsigned client, const struct fsu *table)
+{
+	struct fsu former;
+
+	assert(client < CRASHFS_CLIENTS);
+	former = c->clients[client].fs;
+	c->clients[client].fs = *table;
+	return former;
+}
+
+const char *crashfs_fd_path(struct crashfs *c, unsigned client, int fd)
+{
+	const struct cfs_desc *desc;
+
+	assert(client < CRASHFS_CLIENTS);
+	desc = cfs_desc(&c->clients[client], fd);
+	return desc ? desc->path : "";
+}
+
 unsigned crashfs_open_fds(const struct crashfs *c, unsigned client)
 {
 	assert(client < CRASHFS_CLIENTS);
