@@ -137,10 +137,13 @@ $(BUILD)/fsha-bench: $(call objects,$(BENCH_SRC)) $(A)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(LDLIBS)
 
+# tests/lib/group.c surrounds every test of every program.
+TEST_LINK = $(LINK) -Wl,--wrap=_cmocka_run_group_tests
+
 $(TESTS): $(BUILD)/tests/%: $(O)/tests/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
 
 $(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
 	@mkdir -p $(@D)
@@ -150,7 +153,7 @@ $(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
 $(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
 
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)

@@ -375,20 +375,6 @@ static void services_close_after_a_listening_store_was_closed_in_a_hang(void **s
 	assert_int_equal(l.added, 0);
 }
 
-static void *nothing(void *arg)
-{
-	return arg;
-}
-
-/* With the first thread of all a sanitizer may start one of its own, which is not to be counted. */
-static int start_a_thread(void **state)
-{
-	pthread_t thread;
-
-	(void)state;
-	return pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,5 +388,5 @@ int main(void)
 		TEST(services_close_after_a_listening_store_was_closed_in_a_hang),
 	};
 
-	return cmocka_run_group_tests(tests, start_a_thread, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
