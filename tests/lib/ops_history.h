@@ -146,6 +146,8 @@ bool ops_value_parse(const char *text, size_t size, struct ops_value *ret_value)
 size_t ops_event_format(const struct ops_event *event, char *ret_line);
 /* Changes `line`, into which the event then points. False: it is none. */
 bool ops_event_parse(char *line, struct ops_event *ret_event);
+/* All of it, a line for each, to stderr. */
+void ops_history_print(const struct ops_history *h);
 /* Append with one write(2), so that a kill takes no line apart. False: errno tells. */
 bool ops_event_log(int fd, const struct ops_event *event);
 /*

@@ -217,6 +217,14 @@ bool ops_event_parse(char *line, struct ops_event *ret_event)
 	return known;
 }
 
+void ops_history_print(const struct ops_history *h)
+{
+	char line[OPS_LINE_SIZE];
+
+	for (size_t i = 0; i < h->count; i++)
+		(void)fwrite(line, 1, ops_event_format(&h->events[i], line), stderr);
+}
+
 bool ops_event_log(int fd, const struct ops_event *event)
 {
 	char line[OPS_LINE_SIZE];
