@@ -84,11 +84,13 @@ TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_SRC := $(wildcard tests/test_*.c)
 # tests/process/test_*.c are tests with real processes, the others there are programs that these start.
 PROCESS_SRC := $(wildcard tests/process/*.c)
+# A fuzz target each, and what they share; run.c is libFuzzer's part for other compilers.
+FUZZ_SRC := $(wildcard tests/fuzz/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
-	$(EXAMPLE_SRC)
+	$(FUZZ_SRC) $(EXAMPLE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
-	tests/process/*.h tools/*.h)
+	tests/process/*.h tests/fuzz/*.h tools/*.h)
 
 SO := $(BUILD)/libfsha.so
 A := $(BUILD)/libfsha.a
@@ -97,6 +99,8 @@ ARCHIVE := $(if $(ARCHIVE_SRC),$(BUILD)/fsha-archive)
 BENCH := $(if $(BENCH_SRC),$(BUILD)/fsha-bench)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
+FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(filter tests/fuzz/target_%,$(FUZZ_SRC)))
+FUZZ := $(patsubst %,$(BUILD)/tests/fuzz_%,$(FUZZ_TARGETS))
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
@@ -155,6 +159,12 @@ $(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TE
 	@echo "  LINK $@"
 	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
 
+$(FUZZ): $(BUILD)/tests/fuzz_%: $(O)/tests/fuzz/target_%.o \
+		$(call objects,$(addprefix tests/fuzz/,fuzz.c run.c seal.c)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
+
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)
 	$(Q)tools/man-page $< >$@
@@ -204,14 +214,14 @@ check-long: export FSHA_TEST_LONG := all
 check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
 
 .PHONY: check-programs
-check-programs: all $(TESTS) $(PROCESS) $(EXAMPLES)
+check-programs: all $(TESTS) $(PROCESS) $(FUZZ) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' \
 	ASAN_OPTIONS="$${ASAN_OPTIONS-detect_stack_use_after_return=1:strict_string_checks=1}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS-print_stacktrace=1}" \
 	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}" \
-	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) -- \
+	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) $(FUZZ) -- \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 # ---- Proof ---------------------------------------------------------------------------------------
@@ -222,7 +232,29 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' \
 
 # The protocol as a model, checked by spin.
 
-# Fuzzers: clang's.
+# Fuzzers: clang's. What they start from is tests/fuzz/corpus; what they find goes on in the tree
+# where they are built.
+
+FUZZ_SECONDS ?= 30
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## fuzz every decoder for FUZZ_SECONDS=30 each, two at a time; needs clang
+	@tools/install-deps build proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) CC=$(firstword $(foreach c,clang-14 clang,$(shell \
+		command -v $(c))) clang-14) SAN=fuzzer-no-link,address,undefined fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: fuzz-programs
+	@tests/fuzz/fuzz-targets $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS))
+
+$(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS)): $(BUILD)/fuzz/%: $(O)/tests/fuzz/target_%.o \
+		$(call objects,$(addprefix tests/fuzz/,fuzz.c seal.c)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
 # Mutants: bugs that the tests must catch.
 

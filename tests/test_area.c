@@ -42,11 +42,29 @@ static void blobs_of_a_job_are_a_store_of_that_job(void **state)
 	assert_false(area_names_store(blobs, "no_job2", NULL));
 }
 
+/* A path may come from outside, such as a backup. */
+static void a_path_that_leads_out_of_its_area_is_no_store(void **state)
+{
+	static const char *const paths[] = {
+		"state/..", "state/.", "state/",        "state/a/b",  "state/a/../..",
+		"..",       "",        "checkpoints/x", "blobs/job_", "/state/a",
+	};
+	struct store_options options = { .kind = 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (area_of_path(paths[i], NULL, &options))
+			fail_msg("'%s' is taken for a store", paths[i]);
+	assert_true(area_of_path("state/a%2F..", NULL, &options));
+	assert_true(area_of_path("job_graphs", NULL, &options));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blobs_of_no_job_are_a_store_and_nobodys_orphan),
 		cmocka_unit_test(blobs_of_a_job_are_a_store_of_that_job),
+		cmocka_unit_test(a_path_that_leads_out_of_its_area_is_no_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,33 @@ static void a_damaged_owner_record_is_corrupt_and_not_taken_over(void **state)
 	close_services(s);
 }
 
+/* Sound to the last bit, and "elections/<owner>" would be somewhere else. */
+static void an_owner_that_is_no_name_is_corrupt_and_leads_nowhere(void **state)
+{
+	static const uint8_t payload[] = "\x0f\0\0\0../../../../etc";
+	uint8_t data[4096], forged[4096];
+	struct fsu_record record;
+	char path[300], last[256];
+	struct reader r;
+	size_t size;
+	ssize_t n;
+
+	(void)state;
+	make_store();
+	assert_int_equal(count_names(NS, "@owner~", last), 1);
+	(void)snprintf(path, sizeof(path), NS "/%s", last);
+	size = read_file(in_cluster(path), data, sizeof(data));
+	assert_int_equal(fsu_record_decode(data, size, &record, NULL), 0);
+	record.payload = payload;
+	record.raw_len = sizeof(payload) - 1;
+	n = fsu_record_encode(&fsu_posix, &record, forged, sizeof(forged));
+	assert_true(n > 0);
+	write_file(in_cluster(path), forged, (size_t)n);
+	reader_open(&r);
+	assert_refused(get(&r), FSHA_E_CORRUPT, "@owner");
+	reader_close(&r);
+}
+
 /* ---- job graphs, the history ---- */
 
 static void a_damaged_job_graph_is_corrupt_and_the_others_are_recovered(void **state)
@@ -424,6 +451,7 @@ int main(void)
 		TEST(names_that_are_no_versions_are_passed_over),
 		TEST(a_damaged_entry_can_be_replaced_and_removed),
 		TEST(a_damaged_owner_record_is_corrupt_and_not_taken_over),
+		TEST(an_owner_that_is_no_name_is_corrupt_and_leads_nowhere),
 		TEST(a_damaged_job_graph_is_corrupt_and_the_others_are_recovered),
 		TEST(a_damaged_history_keeps_nobody_from_leading),
 	};

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "fsha/backup.h"
+#include "fsutil/fsu_uuid.h"
 #include "src/result/error.h"
 
 /* ---- checksums ---- */
@@ -286,7 +287,6 @@ static const char *read_root(struct manifest *m, json_t *root, bool *ret_nomem)
 	const char *cluster, *version, *epoch, *as_of, *sum, *why;
 	json_t *checksum, *mine, *stores, *entries;
 	json_int_t taken, lease;
-	char *end;
 
 	checksum = json_incref(json_object_get(root, "checksum"));
 	if (!json_is_string(checksum))
@@ -313,9 +313,7 @@ static const char *read_root(struct manifest *m, json_t *root, bool *ret_nomem)
 	m->taken_wall_ns = taken;
 	m->lease_ms = (uint32_t)lease;
 	m->each_store = strcmp(as_of, "store") == 0;
-	errno = 0;
-	m->epoch_max = strtoull(epoch, &end, 16);
-	if (errno || *end || strlen(epoch) != 16)
+	if (strlen(epoch) != 16 || fsu_hex_parse(epoch, 16, &m->epoch_max) < 0)
 		return "its highest epoch is no number";
 	return read_lists(m, stores, entries, ret_nomem);
 }

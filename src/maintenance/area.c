@@ -109,6 +109,9 @@ bool area_of_path(const char *path, const char *results, struct store_options *o
 				strncmp(path, areas[i].directory, len) != 0 ||
 					path[len] != (flat ? '\0' : '/'))
 			continue;
+		/* Of one directory of ours: nothing that a path could wander off by. */
+		if (!elsewhere && !flat && !area_names_store(&areas[i], path + len + 1, NULL))
+			return false;
 		options->directory = elsewhere ? areas[i].directory : path;
 		area_store_options(&areas[i], elsewhere ? results : NULL, options);
 		return true;

@@ -17,9 +17,15 @@
 int owner_decode(const uint8_t *buf, size_t len, char *ret_owner)
 {
 	struct fsu_reader r = { .buf = buf, .size = len };
+	char name[FSU_NAME_MAX + 1];
+	size_t name_len;
 
 	fsu_get_text(&r, ret_owner, FSU_COMPONENT_MAX + 1);
-	return fsu_reader_end(&r);
+	/* It becomes part of a path: "elections/<owner>" must not lead out of there. */
+	if (fsu_reader_end(&r) < 0 ||
+	    fsu_path_decode(ret_owner, strlen(ret_owner), name, &name_len) < 0)
+		return -EBADMSG;
+	return 0;
 }
 
 static fsha_result read_owner(const struct cluster *c, int dir_fd, const char *directory,
