@@ -197,7 +197,9 @@ static void check_names(struct election *e)
 			     "it has no epoch file, so nobody can lead it");
 	if (trash)
 		check_trash(e);
-	if (!e->found_epoch || epoch_is_vacant(&e->epoch) || own)
+	/* A dead one needs none: a power cut may keep the swap of a claim without its mkdir. */
+	if (!e->found_epoch || epoch_is_vacant(&e->epoch) || own ||
+	    is_dead(e->v->cluster, &e->epoch.member))
 		return;
 	tenure_format(e->epoch.number, &e->epoch.session, tenure);
 	path_of(e, tenure, path);

@@ -151,6 +151,8 @@ typedef void crashfs_hook(void *hook_ctx, enum crashfs_call call, const char *pa
  * the first one of the call, or what its descriptor was opened by. NULL: none.
  */
 void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx);
+/* From within the hook: until it returns, the calls that it makes do call it. */
+void crashfs_hook_nest(struct crashfs *c);
 
 /* ---- Crashes ---- */
 
@@ -174,6 +176,23 @@ void crashfs_recover(struct crashfs *c);
 void crashfs_kill_client(struct crashfs *c, unsigned client);
 /* A deep copy in the present state, to explore several futures; faults and hooks are not copied. */
 struct crashfs *crashfs_fork(const struct crashfs *c);
+
+/*
+ * Grows with each change of what a power cut would leave: while it stays the same there is nothing
+ * new to look at.
+ */
+uint64_t crashfs_changes(const struct crashfs *c);
+/* A number made of all names and contents, and of nothing else: equal trees have equal ones. */
+uint64_t crashfs_digest(const struct crashfs *c);
+/*
+ * Call `visit` with each state that a power cut now could leave, recovered; it is destroyed after
+ * that. When they are more than `limit`: those that lose or keep all, that keep what was done up to
+ * some moment (as filesystems do that write one journal in order), that keep or lose one operation
+ * or two with what hangs on it, then random ones, drawn from `seed`. Not with split_renames.
+ * Returns how many there were; two of them may be equal, as digests tell.
+ */
+uint64_t crashfs_each_state(const struct crashfs *c, uint64_t limit, uint64_t seed,
+			    void (*visit)(void *ctx, struct crashfs *after), void *ctx);
 
 /* ---- Time ---- */
 void crashfs_advance(struct crashfs *c, int64_t ns);

@@ -22,6 +22,7 @@ void cfs_journal_add(struct crashfs *c, uint32_t ino, const struct cfs_inode *fr
 	assert(from_dir || to_dir);
 	cfs_reserve(&ops, &c->ops_size, c->n_ops + 1, sizeof(*c->ops));
 	c->ops = ops;
+	c->changes++;
 	c->ops[c->n_ops++] = (struct cfs_op){
 		.ino = ino,
 		.from_dir = from_dir ? from_dir->ino : CFS_NONE,
@@ -68,7 +69,7 @@ static void keep(struct crashfs *c, size_t i)
 		return;
 	op->from_kept = op->to_kept = true;
 	for (size_t k = 0; k < i; k++)
-		if (c->ops[k].ino == op->ino || touches(&c->ops[k], op->emptied))
+		if (cfs_op_needs(c, i, k))
 			keep(c, k);
 }
 
@@ -103,6 +104,7 @@ static void compact(struct crashfs *c)
 
 void cfs_sync(struct crashfs *c, struct cfs_inode *inode)
 {
+	c->changes++;
 	if (!S_ISDIR(inode->mode)) {
 		if (inode->synced || inode->dropped)
 			return;
@@ -147,6 +149,18 @@ enum choice {
 	KEEP_ZEROS, /* the length was written, the blocks were not */
 	CHOOSE
 };
+_Static_assert(CHOOSE == CFS_CONTENTS, "and no other");
+
+/* What is wanted is kept, with all that it implies. */
+static void keep_ops(struct crashfs *c, const bool *wanted)
+{
+	for (size_t i = 0; i < c->n_ops; i++)
+		if (wanted[i])
+			keep(c, i);
+	for (size_t i = 0; i < c->n_ops; i++)
+		apply(c, &c->ops[i]);
+	cfs_journal_clear(c);
+}
 
 /* Draw first, then follow what that implies: so each legal subset comes up. */
 static void choose_ops(struct crashfs *c, enum choice choice, uint64_t *stream)
@@ -164,24 +178,15 @@ static void choose_ops(struct crashfs *c, enum choice choice, uint64_t *stream)
 			wanted[i] = (cfs_draw(stream) & 1) != 0;
 		}
 	}
-	for (size_t i = 0; i < c->n_ops; i++)
-		if (wanted[i])
-			keep(c, i);
+	keep_ops(c, wanted);
 	free(wanted);
-	for (size_t i = 0; i < c->n_ops; i++)
-		apply(c, &c->ops[i]);
-	cfs_journal_clear(c);
 }
 
-static void choose_data(struct cfs_inode *inode, enum choice choice, uint64_t *stream)
+static void leave_data(struct cfs_inode *inode, enum choice choice)
 {
 	const struct cfs_bytes *now = &inode->data, *old = &inode->durable;
 	size_t same = 0;
 
-	if (inode->synced)
-		return;
-	if (choice == CHOOSE)
-		choice = (enum choice)(cfs_draw(stream) % CHOOSE);
 	while (same < now->len && same < old->len && now->data[same] == old->data[same])
 		same++;
 	if (choice == LOSE_ALL)
@@ -215,17 +220,14 @@ static void count_names(struct crashfs *c, struct cfs_inode *dir)
 	}
 }
 
-static void cut(struct crashfs *c, enum choice choice, uint64_t seed)
+/* What is durable is all there is. */
+static void settle(struct crashfs *c)
 {
-	uint64_t stream = seed;
-
-	choose_ops(c, choice, &stream);
 	for (size_t i = 0; i < c->n_inodes; i++) {
 		struct cfs_inode *inode = c->inodes[i];
 
 		if (!inode)
 			continue;
-		choose_data(inode, choice, &stream);
 		cfs_entries_copy(&inode->entries, &inode->base);
 		inode->links = 0;
 		inode->dead = S_ISDIR(inode->mode);
@@ -234,6 +236,39 @@ static void cut(struct crashfs *c, enum choice choice, uint64_t seed)
 	count_names(c, c->inodes[CFS_ROOT]);
 	c->crashed = true;
 	c->undecided = false;
+}
+
+static void cut(struct crashfs *c, enum choice choice, uint64_t seed)
+{
+	uint64_t stream = seed;
+
+	choose_ops(c, choice, &stream);
+	for (size_t i = 0; i < c->n_inodes; i++) {
+		struct cfs_inode *inode = c->inodes[i];
+
+		if (inode && !inode->synced)
+			leave_data(inode, choice != CHOOSE ?
+						  choice :
+						  (enum choice)(cfs_draw(&stream) % CHOOSE));
+	}
+	settle(c);
+}
+
+void cfs_cut_as(struct crashfs *c, const bool *wanted, const uint8_t *contents)
+{
+	keep_ops(c, wanted);
+	for (size_t i = 0; i < c->n_inodes; i++) {
+		struct cfs_inode *inode = c->inodes[i];
+
+		if (inode && !inode->synced)
+			leave_data(inode, (enum choice) * contents++);
+	}
+	settle(c);
+}
+
+bool cfs_op_needs(const struct crashfs *c, size_t i, size_t k)
+{
+	return k < i && (c->ops[k].ino == c->ops[i].ino || touches(&c->ops[k], c->ops[i].emptied));
 }
 
 void crashfs_crash(struct crashfs *c, uint64_t seed)

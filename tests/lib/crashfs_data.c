@@ -209,6 +209,7 @@ static ssize_t write_run(struct cfs_call *call, int fd, const void *buf, size_t 
 		memcpy(inode->data.data + desc->pos, buf, len);
 	desc->pos = (off_t)end;
 	inode->synced = false;
+	cl->c->changes++;
 	cfs_touch(cl->c, inode, true);
 	if (cfs_caches(cl))
 		(void)cfs_fetch(cl, inode->ino); /* it is not gone */
@@ -260,6 +261,7 @@ static int clone_run(struct cfs_call *call, int fd, int src_fd, off_t src_offset
 		return -EINVAL;
 	put_bytes(inode, (size_t)offset, src->data.data + src_offset, (size_t)len);
 	inode->synced = false;
+	cl->c->changes++;
 	cfs_touch(cl->c, inode, true);
 	if (cfs_caches(cl))
 		(void)cfs_fetch(cl, inode->ino); /* it is not gone */

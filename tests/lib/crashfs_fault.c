@@ -91,6 +91,12 @@ void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx)
 	c->hook_ctx = hook_ctx;
 }
 
+void crashfs_hook_nest(struct crashfs *c)
+{
+	assert(c->in_hook);
+	c->in_hook = false;
+}
+
 /* ---- Before a call ---- */
 
 /* Without the mutex, so that the hook may make calls, and stop threads that make some. */

@@ -10,6 +10,7 @@
  *   crashfs_names.c    the calls on names          crashfs_data.c   the calls on descriptors
  *   crashfs_host.c     clocks, memory, mounts      crashfs_fault.c  counting, faults, hooks, log
  *   crashfs_fork.c     create, destroy, copy       crashfs_look.c   what tests see and damage
+ *   crashfs_states.c   each state that a power cut may leave
  *
  * Lock order: one mutex around every call of the table; it is not held while a hook runs.
  */
@@ -157,8 +158,9 @@ struct crashfs {
 	size_t n_inodes, inodes_size, sweep_at;
 	struct cfs_op *ops;
 	size_t n_ops, ops_size;
-	bool crashed;   /* no call works */
-	bool undecided; /* the power was cut, what is left was not chosen yet */
+	uint64_t changes; /* of what a power cut would leave */
+	bool crashed;     /* no call works */
+	bool undecided;   /* the power was cut, what is left was not chosen yet */
 	struct cfs_client clients[CRASHFS_CLIENTS];
 	struct cfs_lock *locks;
 	size_t n_locks, locks_size;
@@ -230,6 +232,15 @@ void cfs_journal_clear(struct crashfs *c);
 void cfs_sync(struct crashfs *c, struct cfs_inode *inode);
 /* The last operation becomes durable at once: what the server does itself. */
 void cfs_journal_sync_last(struct crashfs *c);
+/* What can become of content that is not synced: nothing of it, all, half, or its length alone. */
+#define CFS_CONTENTS 4
+/*
+ * A power cut that leaves exactly this: of the operations those that are wanted and what they
+ * imply, and of each file that is not synced, in the order of inodes, what its number says.
+ */
+void cfs_cut_as(struct crashfs *c, const bool *wanted, const uint8_t *contents);
+/* Operation `i` cannot have been kept without operation `k`. */
+bool cfs_op_needs(const struct crashfs *c, size_t i, size_t k);
 
 /* ---- crashfs_cache.c ---- */
 

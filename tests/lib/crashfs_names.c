@@ -105,6 +105,7 @@ static int open_existing(struct cfs_client *cl, uint32_t ino, int flags, const c
 		inode->data.len = 0;
 		inode->synced = false;
 		inode->dropped = false;
+		cl->c->changes++;
 		cfs_touch(cl->c, inode, true);
 	}
 	return cfs_desc_open(cl, ino, flags, path);

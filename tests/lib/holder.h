@@ -32,6 +32,13 @@ void holder_start(struct holder *h, struct crashfs *disk, unsigned client, const
 void holder_lead_too(struct holder *h, const char *election);
 /* Leads nothing. */
 void holder_start_reader(struct holder *h, struct crashfs *disk, unsigned client);
+/*
+ * The steps of that, with the results: open, become a member once everybody else's lease has run
+ * out, lead one election or several. What was begun is ended by holder_stop.
+ */
+fsha_result holder_try_start_reader(struct holder *h, struct crashfs *disk, unsigned client);
+fsha_result holder_try_join(struct holder *h);
+fsha_result holder_try_lead(struct holder *h, const char *election);
 /* Everything closed, no descriptor and no memory left. Nothing is resigned. Harmless twice. */
 void holder_stop(struct holder *h);
 

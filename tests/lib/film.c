@@ -1,0 +1,300 @@
+#include "tests/lib/film.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "tests/lib/film_internal.h"
+
+struct film_totals film_totals;
+
+/* ---- Sets of numbers ---- */
+
+/* Everything that was looked at in this program. */
+static struct film_set checked;
+
+bool film_set_add(struct film_set *set, uint64_t number)
+{
+	size_t at;
+
+	number += number == 0;
+	if (2 * (set->count + 1) > set->size) {
+		struct film_set old = *set;
+
+		set->size = old.size ? 2 * old.size : 1024;
+		set->at = cfs_xalloc(set->size * sizeof(*set->at));
+		set->count = 0;
+		for (size_t i = 0; i < old.size; i++)
+			if (old.at[i])
+				(void)film_set_add(set, old.at[i]);
+		free(old.at);
+	}
+	for (at = number % set->size; set->at[at]; at = (at + 1) % set->size)
+		if (set->at[at] == number)
+			return false;
+	set->at[at] = number;
+	set->count++;
+	return true;
+}
+
+void film_set_done(struct film_set *set)
+{
+	free(set->at);
+	*set = (struct film_set){ 0 };
+}
+
+/* ---- What is expected ---- */
+
+const struct ledger *film_low(const struct film *film, const struct film_frame *frame)
+{
+	return &film->ledgers[frame->ledger];
+}
+
+const struct ledger *film_high(const struct film *film, const struct film_frame *frame)
+{
+	return &film->ledgers[frame->exact ? frame->ledger : film->n_ledgers - 1];
+}
+
+/* Equal numbers: the same is expected of a tree. */
+static uint64_t expectation(const struct film *film, const struct film_frame *frame)
+{
+	uint64_t parts[6] = { film_low(film, frame)->digest,
+			      film_high(film, frame)->digest,
+			      frame->atomic,
+			      0,
+			      XXH3_64bits(frame->loose, strlen(frame->loose)),
+			      0 };
+
+	for (size_t i = frame->loose_from; frame->loose[0] && i < film->n_ledgers; i++)
+		parts[3] = parts[3] * 31 + film->ledgers[i].digest;
+	parts[5] = XXH3_64bits(frame->epochs, sizeof(frame->epochs));
+	return XXH3_64bits(parts, sizeof(parts));
+}
+
+/* ---- Looking at frames ---- */
+
+struct viewing {
+	struct film *film;
+	const struct film_frame *frame;
+	uint64_t expectation, number;
+	struct film_set distinct;
+};
+
+static void view(void *ctx, struct crashfs *after)
+{
+	struct viewing *v = ctx;
+	uint64_t digest = crashfs_digest(after), mixed = digest ^ v->expectation;
+	const char *wrong;
+
+	v->number++;
+	film_totals.states++;
+	if (!film_set_add(&v->distinct, digest))
+		return;
+	film_totals.distinct++;
+	if (!film_set_add(&checked, cfs_draw(&mixed)))
+		return;
+	film_totals.checked++;
+	wrong = film_check(v->film, v->frame, after, mixed);
+	if (wrong)
+		fail_msg("%s: %s, seed %llu: frame %u (before %s), state %llu: %s\n%s",
+			 v->film->options.name, v->film->step,
+			 (unsigned long long)v->film->options.seed, v->frame->number,
+			 v->frame->call, (unsigned long long)v->number, wrong, crashfs_log(after));
+}
+
+static void drop_frames(struct film *film)
+{
+	for (size_t i = 0; i < film->n_frames; i++)
+		crashfs_destroy(film->frames[i].disk);
+	film->n_frames = 0;
+}
+
+static void view_frames(struct film *film)
+{
+	for (size_t i = 0; i < film->n_frames; i++) {
+		struct film_frame *frame = &film->frames[i];
+		struct viewing v = { .film = film, .frame = frame };
+
+		film_totals.frames++;
+		v.expectation = expectation(film, frame);
+		(void)crashfs_each_state(frame->disk, film->options.limit,
+					 film->options.seed * 1000003 + frame->number, view, &v);
+		film_set_done(&v.distinct);
+	}
+	drop_frames(film);
+}
+
+/* ---- Taking frames ---- */
+
+static void take_frame(struct film *film, const char *call, bool exact)
+{
+	void *frames = film->frames;
+	struct film_frame *frame;
+
+	cfs_reserve(&frames, &film->frames_size, film->n_frames + 1, sizeof(*film->frames));
+	film->frames = frames;
+	frame = &film->frames[film->n_frames++];
+	*frame = (struct film_frame){
+		.disk = crashfs_fork(film->disk),
+		.number = film->next_frame++,
+		.ledger = film->n_ledgers - 1,
+		.exact = exact,
+		.atomic = film->atomic,
+		.loose_from = film->loose_from,
+	};
+	memcpy(frame->epochs, film->epochs, sizeof(frame->epochs));
+	(void)snprintf(frame->loose, sizeof(frame->loose), "%s", film->loose);
+	(void)snprintf(frame->call, sizeof(frame->call), "%s", call);
+	film->seen_changes = crashfs_changes(film->disk);
+}
+
+static void run_cut_in(struct film *film, unsigned client)
+{
+	void (*cut_in)(void *ctx) = film->cut_in;
+
+	if (!cut_in || client != film->cut_client || film->cut_at-- > 0)
+		return;
+	film->cut_in = NULL;
+	film->paused = false;
+	crashfs_hook_nest(film->disk);
+	cut_in(film->cut_ctx);
+}
+
+static void before_call(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct film *film = ctx;
+	char text[FILM_CALL_SIZE];
+
+	run_cut_in(film, client);
+	if (film->paused || film->seen_changes == crashfs_changes(film->disk))
+		return;
+	(void)snprintf(text, sizeof(text), "client %u: %s %s", client, crashfs_call_name(call),
+		       path);
+	/* Other threads go on while this one is here. */
+	(void)pthread_mutex_lock(&film->disk->mutex);
+	take_frame(film, text, false);
+	(void)pthread_mutex_unlock(&film->disk->mutex);
+}
+
+/* As a process reads it that takes no part, if nothing is lost. */
+static void take_ledger(struct film *film)
+{
+	struct crashfs *copy = crashfs_fork(film->disk);
+	bool existed = crashfs_exists(copy, "/c");
+	struct ledger ledger = { 0 };
+	struct holder h;
+	fsha_result result;
+	void *ledgers = film->ledgers;
+
+	result = holder_try_start_reader(&h, copy, FILM_CLIENT);
+	if (result == FSHA_OK)
+		result = ledger_read(&ledger, &h, existed);
+	if (result != FSHA_OK)
+		fail_msg("%s: %s: cannot read what was acknowledged: %s\n%s", film->options.name,
+			 film->step, h.error.message, crashfs_log(copy));
+	holder_stop(&h);
+	crashfs_destroy(copy);
+	cfs_reserve(&ledgers, &film->ledgers_size, film->n_ledgers + 1, sizeof(*film->ledgers));
+	film->ledgers = ledgers;
+	film->ledgers[film->n_ledgers++] = ledger;
+}
+
+/* ---- The interface ---- */
+
+struct film *film_open(const struct film_options *options)
+{
+	struct film *film = cfs_xalloc(sizeof(*film));
+
+	film->options = *options;
+	film->step = "beginning";
+	return film;
+}
+
+void film_close(struct film *film)
+{
+	drop_frames(film);
+	for (size_t i = 0; i < film->n_ledgers; i++)
+		ledger_done(&film->ledgers[i]);
+	free(film->ledgers);
+	free(film->frames);
+	free(film);
+}
+
+void film_begin(struct film *film, struct crashfs *disk)
+{
+	film->disk = disk;
+	take_ledger(film);
+	film->seen_changes = crashfs_changes(disk);
+	crashfs_hook_set(disk, before_call, film);
+}
+
+void film_step(struct film *film, const char *step, bool atomic)
+{
+	film->step = step;
+	film->atomic = atomic;
+}
+
+void film_ack(struct film *film)
+{
+	take_ledger(film);
+	view_frames(film);
+	if (!film->paused)
+		take_frame(film, "anything more", true);
+}
+
+void film_end(struct film *film)
+{
+	if (!film->disk)
+		return;
+	crashfs_hook_set(film->disk, NULL, NULL);
+	film_ack(film);
+	view_frames(film);
+	film->disk = NULL;
+}
+
+void film_granted(struct film *film, const char *election, const struct term *term)
+{
+	for (size_t i = 0; film->options.elections[i]; i++)
+		if (strcmp(film->options.elections[i], election) == 0)
+			film->epochs[i] = term->epoch.number;
+}
+
+void film_loose(struct film *film, const char *name)
+{
+	(void)snprintf(film->loose, sizeof(film->loose), "%s", name ? name : "");
+	film->loose_from = film->n_ledgers - 1;
+}
+
+void film_pause(struct film *film, bool paused)
+{
+	film->paused = paused;
+}
+
+void film_cut_in(struct film *film, unsigned client, uint64_t at, void (*cut_in)(void *ctx),
+		 void *ctx)
+{
+	film->cut_client = client;
+	film->cut_at = at;
+	film->cut_in = cut_in;
+	film->cut_ctx = ctx;
+}
+
+bool film_cut_in_done(struct film *film)
+{
+	bool done = !film->cut_in;
+
+	film->cut_in = NULL;
+	return done;
+}
+
+void film_print_totals(void)
+{
+	print_message(
+		"%llu power cuts, %llu states, %llu of them distinct at their moment, %llu "
+		"looked at, %llu recoveries cut\n",
+		(unsigned long long)film_totals.frames, (unsigned long long)film_totals.states,
+		(unsigned long long)film_totals.distinct, (unsigned long long)film_totals.checked,
+		(unsigned long long)film_totals.again);
+}

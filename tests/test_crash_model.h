@@ -1,0 +1,119 @@
+/*
+ * What the crash model's tests begin with: a film, and a leader of several elections whose steps
+ * are filmed.
+ */
+#ifndef TESTS_TEST_CRASH_MODEL_H
+#define TESTS_TEST_CRASH_MODEL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fsha/fsha.h"
+#include "src/cluster/layout.h"
+#include "src/leader/leader.h"
+#include "src/services/services.h"
+#include "tests/lib/film.h"
+#include "tests/lib/run.h"
+
+#define JOB_HEX "000102030405060708090a0b0c0d0e0f"
+#define JOB_ELECTION "job-" JOB_HEX
+#define DISPATCHER FSHA_ELECTION_DISPATCHER
+#define MANAGER FSHA_ELECTION_RESOURCE_MANAGER
+
+static const fsha_job_id job = { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } };
+static const char *const all_elections[] = { DISPATCHER, MANAGER, JOB_ELECTION, NULL };
+
+struct stage {
+	struct crashfs *disk;
+	struct film *film;
+	struct holder h;
+	fsha_error error;
+};
+
+#define must(stage, call)                                                             \
+	do {                                                                          \
+		fsha_result must_ = (call);                                           \
+		if (must_ != FSHA_OK)                                                 \
+			fail_msg("%s: %s (%s)\n%s", #call, fsha_result_name(must_),   \
+				 (stage)->error.message, crashfs_log((stage)->disk)); \
+	} while (0)
+
+/* How much of each film is looked at. */
+static inline struct film_options film_settings(const char *name)
+{
+	uint64_t seed = 1;
+
+	(void)test_seed(&seed);
+	return (struct film_options){
+		.name = name,
+		.elections = all_elections,
+		.limit = test_size(10, 40, 300),
+		.again = (unsigned)test_size(40, 40, 40),
+		.seed = seed,
+	};
+}
+
+/* The lease must not end while the film is on. */
+static inline void hold_lease(struct holder *h)
+{
+	lease_begin(&h->services->member->lease, fsu_now_ns(h->fs), 36000 * FSU_NS_PER_S);
+}
+
+static inline void stage_open(struct stage *s, const char *name, int64_t cache_ns)
+{
+	const struct film_options options = film_settings(name);
+
+	*s = (struct stage){ .error = FSHA_ERROR_INIT };
+	s->disk = crashfs_create(
+		&(struct crashfs_options){ .seed = options.seed, .cache_ns = cache_ns });
+	s->film = film_open(&options);
+}
+
+/* A leader of all of them, whose coming was no part of it. */
+static inline void stage_lead(struct stage *s)
+{
+	holder_start(&s->h, s->disk, 0, DISPATCHER);
+	holder_lead_too(&s->h, MANAGER);
+	holder_lead_too(&s->h, JOB_ELECTION);
+	hold_lease(&s->h);
+	for (struct attached_term *a = s->h.services->attached; a; a = a->next)
+		film_granted(s->film, a->term->election, a->term);
+}
+
+static inline void stage_begin(struct stage *s)
+{
+	film_begin(s->film, s->disk);
+}
+
+static inline void stage_close(struct stage *s)
+{
+	film_end(s->film);
+	holder_stop(&s->h);
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
+		assert_int_equal(crashfs_open_fds(s->disk, i), 0);
+	assert_int_equal(crashfs_bytes_allocated(s->disk), 0);
+	crashfs_destroy(s->disk);
+	film_close(s->film);
+}
+
+/* One filmed step. */
+#define step(stage, name, call)                          \
+	do {                                             \
+		film_step((stage)->film, (name), false); \
+		must(stage, call);                       \
+		film_ack((stage)->film);                 \
+	} while (0)
+/* One that is there as a whole or not at all. */
+#define step_atomic(stage, name, call)                  \
+	do {                                            \
+		film_step((stage)->film, (name), true); \
+		must(stage, call);                      \
+		film_ack((stage)->film);                \
+	} while (0)
+
+#endif
