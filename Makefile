@@ -59,6 +59,8 @@ MODULE_CFLAGS = $(eval MODULE_CFLAGS := $$(shell pkg-config --cflags 2>/dev/null
 LIB_LIBS = $(eval LIB_LIBS := $$(shell pkg-config --libs $(LIB_MODULES)))$(LIB_LIBS)
 CLI_LIBS = $(eval CLI_LIBS := $$(shell pkg-config --libs $(CLI_MODULES)))$(CLI_LIBS)
 ARCHIVE_LIBS = $(eval ARCHIVE_LIBS := $$(shell pkg-config --libs $(ARCHIVE_MODULES)))$(ARCHIVE_LIBS)
+FUSE_CFLAGS = $(eval FUSE_CFLAGS := $$(shell pkg-config --cflags fuse3 2>/dev/null))$(FUSE_CFLAGS)
+FUSE_LIBS = $(eval FUSE_LIBS := $$(shell pkg-config --libs fuse3))$(FUSE_LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs $(TEST_MODULES)))$(TEST_LIBS)
 
 BASE_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iinclude
@@ -87,10 +89,13 @@ PROCESS_SRC := $(wildcard tests/process/*.c)
 # A fuzz target each, and what they share; run.c is libFuzzer's part for other compilers.
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
+# The filesystem is alone with libfuse; tests/fuse/test_*.c are tests on it, the others what they start.
+FAULTFS_SRC := $(addprefix tests/fuse/,main.c mount.c rules.c calls.c)
+FUSE_SRC := $(filter-out $(FAULTFS_SRC),$(wildcard tests/fuse/*.c))
 ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
-	$(FUZZ_SRC) $(EXAMPLE_SRC)
+	$(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
-	tests/process/*.h tests/fuzz/*.h tools/*.h)
+	tests/process/*.h tests/fuse/*.h tests/fuzz/*.h tools/*.h)
 
 SO := $(BUILD)/libfsha.so
 A := $(BUILD)/libfsha.a
@@ -101,6 +106,8 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
 FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(filter tests/fuzz/target_%,$(FUZZ_SRC)))
 FUZZ := $(patsubst %,$(BUILD)/tests/fuzz_%,$(FUZZ_TARGETS))
+FAULTFS := $(BUILD)/tests/fuse_faultfs
+FUSE := $(patsubst tests/fuse/%.c,$(BUILD)/tests/fuse_%,$(FUSE_SRC))
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
@@ -165,6 +172,17 @@ $(FUZZ): $(BUILD)/tests/fuzz_%: $(O)/tests/fuzz/target_%.o \
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
+$(FUSE): $(BUILD)/tests/fuse_%: $(O)/tests/fuse/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(call objects,$(FAULTFS_SRC)): BASE_CPPFLAGS += $(FUSE_CFLAGS)
+$(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs%,$(TEST_LIB_SRC))) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(FUSE_LIBS) $(LDLIBS)
+
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)
 	$(Q)tools/man-page $< >$@
@@ -214,7 +232,7 @@ check-long: export FSHA_TEST_LONG := all
 check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
 
 .PHONY: check-programs
-check-programs: all $(TESTS) $(PROCESS) $(FUZZ) $(EXAMPLES)
+check-programs: all $(TESTS) $(PROCESS) $(FUSE) $(FUZZ) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' \
@@ -229,6 +247,14 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' \
 # Storms: real processes on filesystems of their own. Needs root.
 
 # A filesystem that hangs, fails and forgets at command. Needs FUSE.
+
+.PHONY: check-fuse
+check-fuse: ## hangs, failures and power cuts of a filesystem under real processes; root, /dev/fuse
+	@tools/install-deps build proof
+	@tests/fuse/needs
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs $(FAULTFS)
+	@BUILD='$(abspath $(BUILD))' tools/run-tests -t $(TEST_TIMEOUT) \
+		$(filter $(BUILD)/tests/fuse_test_%,$(FUSE)) $(wildcard tests/fuse/test_*.sh)
 
 # The protocol as a model, checked by spin.
 
@@ -318,7 +344,7 @@ $(L)/include/%.header: include/% $(PUBLIC)
 	@$(CXX) -std=c++11 $(filter-out -Wstrict-prototypes,$(header_flags)) -x c++ -include $* \
 		-include $* /dev/null && touch $@
 
-analyzed_flags = $(BASE_CPPFLAGS) -std=gnu11 -pthread $(MODULE_CFLAGS) \
+analyzed_flags = $(BASE_CPPFLAGS) -std=gnu11 -pthread $(MODULE_CFLAGS) $(FUSE_CFLAGS) \
 	$(if $(filter-out src/result/% src/cli/%,$(filter src/%,$<)),-include tools/analyzer.h)
 
 # gcc's analyzer also writes down the headers, for all three. -O1: what it reports stays readable.

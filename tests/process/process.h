@@ -53,31 +53,45 @@ static inline void helper_path(const char *name, char *ret_path, size_t size)
 	(void)snprintf(ret_path, size, "%s/process_%s", own, name);
 }
 
-static inline void process_start(struct process *p, const char *name, const char *lease,
-				 const char *file)
+/* Start `argv`, a program by its path, and hold the ends of its standard input and output. */
+static inline void process_spawn(struct process *p, char *const argv[])
 {
 	posix_spawn_file_actions_t actions;
-	char path[600], dir[64], lease_text[16], file_text[128];
-	char *argv[] = { path, dir, lease_text, file ? file_text : NULL, NULL };
 	int in[2], out[2];
 
 	memset(p, 0, sizeof(*p));
 	(void)signal(SIGPIPE, SIG_IGN); /* who is killed does not listen */
-	helper_path(name, path, sizeof(path));
-	(void)snprintf(dir, sizeof(dir), "%s", t.dir);
-	(void)snprintf(lease_text, sizeof(lease_text), "%s", lease);
-	(void)snprintf(file_text, sizeof(file_text), "%s", file ? file : "");
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	(void)posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	assert_int_equal(posix_spawn(&p->pid, path, &actions, NULL, argv, environ), 0);
+	assert_int_equal(posix_spawn(&p->pid, argv[0], &actions, NULL, argv, environ), 0);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)close(in[0]);
 	(void)close(out[1]);
 	p->in = in[1];
 	p->out = out[0];
+}
+
+/* One of the programs of tests/process, on `storage`. */
+static inline void process_start_in(struct process *p, const char *name, const char *storage,
+				    const char *lease, const char *file)
+{
+	char path[600], dir[128], lease_text[16], file_text[128];
+	char *argv[] = { path, dir, lease_text, file ? file_text : NULL, NULL };
+
+	helper_path(name, path, sizeof(path));
+	(void)snprintf(dir, sizeof(dir), "%s", storage);
+	(void)snprintf(lease_text, sizeof(lease_text), "%s", lease);
+	(void)snprintf(file_text, sizeof(file_text), "%s", file ? file : "");
+	process_spawn(p, argv);
+}
+
+static inline void process_start(struct process *p, const char *name, const char *lease,
+				 const char *file)
+{
+	process_start_in(p, name, t.dir, lease, file);
 }
 
 static inline void process_line(struct process *p, const char *line)
