@@ -210,6 +210,12 @@ void crashfs_put(struct crashfs *c, const char *path, const void *data, size_t l
 void crashfs_rm(struct crashfs *c, const char *path); /* recursive */
 void crashfs_mkfifo(struct crashfs *c, const char *path);
 void crashfs_symlink(struct crashfs *c, const char *path, const char *target);
+/*
+ * All that is there as one number: names, sizes, what is durable, locks and what clients remember,
+ * but no content, and of time only what a listing tells of it. For states of one run of a test and
+ * its repetitions with other orders of calls.
+ */
+uint64_t crashfs_situation(const struct crashfs *c);
 /* What a descriptor of a client was opened by; "" when it is none. Valid until its close. */
 const char *crashfs_fd_path(struct crashfs *c, unsigned client, int fd);
 /* Open descriptors of a client: 0 at the end of every test. */

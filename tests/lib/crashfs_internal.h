@@ -11,6 +11,7 @@
  *   crashfs_host.c     clocks, memory, mounts      crashfs_fault.c  counting, faults, hooks, log
  *   crashfs_fork.c     create, destroy, copy       crashfs_look.c   what tests see and damage
  *   crashfs_states.c   each state that a power cut may leave
+ *   crashfs_situation.c  all of it as one number, for searches
  *
  * Lock order: one mutex around every call of the table; it is not held while a hook runs.
  */

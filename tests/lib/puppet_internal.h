@@ -11,6 +11,7 @@
 struct puppet_stamp {
 	uint64_t inode;
 	int64_t ctime_ns;
+	int64_t looked_ns;
 };
 
 struct puppet {

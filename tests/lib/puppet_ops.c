@@ -178,23 +178,28 @@ static int op_mkdirat(void *ctx, int dirfd, const char *path, mode_t mode)
 }
 
 /*
- * Of times the library asks only whether they are those of its last look, and whether they are
- * older than a clock step.
+ * Of the times of a directory the library asks only whether they are those of its last look, and
+ * that only counts when they are older than a clock step, or when it has waited since that look:
+ * what changed just now may change again under the same time.
  */
-static void saw_times(struct puppet *p, uint64_t inode, int64_t ctime_ns, int64_t wall_ns)
+static void saw_times(struct puppet *p, uint64_t inode, int64_t ctime_ns, const struct fsu *real)
 {
 	struct puppet_stamp *stamp = NULL;
-	bool answer[2];
+	int64_t now_ns = real->ops->now_ns(real->ctx);
+	bool old, same, waited;
 
 	for (unsigned i = 0; i < p->n_stamps && i < PUPPET_STAMPS && !stamp; i++)
 		if (p->stamps[i].inode == inode)
 			stamp = &p->stamps[i];
-	answer[0] = stamp && stamp->ctime_ns == ctime_ns;
-	answer[1] = wall_ns - ctime_ns >= CLOCK_STEP_NS;
+	old = real->ops->wall_ns(real->ctx) - ctime_ns >= CLOCK_STEP_NS;
+	same = stamp && stamp->ctime_ns == ctime_ns;
+	waited = stamp && now_ns - stamp->looked_ns >= FSU_NS_PER_MS;
 	if (!stamp)
 		stamp = &p->stamps[p->n_stamps++ % PUPPET_STAMPS];
-	*stamp = (struct puppet_stamp){ .inode = inode, .ctime_ns = ctime_ns };
-	puppet_saw(p, answer, sizeof(answer));
+	*stamp = (struct puppet_stamp){ inode, ctime_ns, now_ns };
+	puppet_saw(p, &old, sizeof(old));
+	if (old || waited)
+		puppet_saw(p, &same, sizeof(same));
 }
 
 static int op_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
@@ -210,13 +215,14 @@ static int op_statx(void *ctx, int dirfd, const char *path, int flags, unsigned 
 		return -EIO;
 	r = real->ops->statx(real->ctx, dirfd, path, flags, mask, ret_stat);
 	if (p && r == 0) {
-		const uint64_t known[] = { ret_stat->stx_mode, ret_stat->stx_size,
-					   ret_stat->stx_nlink };
-
-		puppet_saw(p, known, sizeof(known));
-		saw_times(p, ret_stat->stx_ino,
-			  ret_stat->stx_ctime.tv_sec * FSU_NS_PER_S + ret_stat->stx_ctime.tv_nsec,
-			  real->ops->wall_ns(real->ctx));
+		puppet_saw(p, &ret_stat->stx_mode, sizeof(ret_stat->stx_mode));
+		if (!S_ISDIR(ret_stat->stx_mode))
+			puppet_saw(p, &ret_stat->stx_size, sizeof(ret_stat->stx_size));
+		else
+			saw_times(p, ret_stat->stx_ino,
+				  ret_stat->stx_ctime.tv_sec * FSU_NS_PER_S +
+					  ret_stat->stx_ctime.tv_nsec,
+				  real);
 	}
 	return saw_int(process, r);
 }
