@@ -57,6 +57,7 @@ static void stop_writer(struct writer *w)
 /* As the manifest names it: others of the name were overtaken. */
 static const struct item *saved(struct memory *archive, const char *prefix)
 {
+	static const struct item nothing;
 	struct item *manifest = &archive->items[archive->count - 1];
 
 	manifest->data[manifest->size] = '\0';
@@ -68,7 +69,7 @@ static const struct item *saved(struct memory *archive, const char *prefix)
 			return item;
 	}
 	fail_msg("the backup has no %s", prefix);
-	return NULL;
+	return &nothing;
 }
 
 static unsigned number_of(struct memory *archive, const char *prefix)
