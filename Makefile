@@ -90,14 +90,17 @@ TEST_SRC := $(wildcard tests/test_*.c)
 PROCESS_SRC := $(wildcard tests/process/*.c)
 # A fuzz target each, and what they share; run.c is libFuzzer's part for other compilers.
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
+# storm.c and member.c are programs; the other files are of both.
+STORM_SRC := $(wildcard tests/storm/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 # The filesystem is alone with libfuse; tests/fuse/test_*.c are tests on it, the others what they start.
 FAULTFS_SRC := $(addprefix tests/fuse/,main.c mount.c rules.c calls.c)
 FUSE_SRC := $(filter-out $(FAULTFS_SRC),$(wildcard tests/fuse/*.c))
 ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
-	$(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
+	$(STORM_SRC) $(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
-	tests/process/*.h tests/fuse/*.h tests/fuzz/*.h tools/*.h)
+	tests/process/*.h tests/fuse/*.h tests/fuzz/*.h tests/storm/*.h \
+	tools/*.h)
 
 SO := $(BUILD)/libfsha.so
 A := $(BUILD)/libfsha.a
@@ -110,6 +113,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(filter tests/fuzz/target_%,
 FUZZ := $(patsubst %,$(BUILD)/tests/fuzz_%,$(FUZZ_TARGETS))
 FAULTFS := $(BUILD)/tests/fuse_faultfs
 FUSE := $(patsubst tests/fuse/%.c,$(BUILD)/tests/fuse_%,$(FUSE_SRC))
+STORM := $(addprefix $(BUILD)/tests/storm/,storm member)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
@@ -185,6 +189,12 @@ $(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs%,$(TEST_LIB
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(FUSE_LIBS) $(LDLIBS)
 
+$(STORM): $(BUILD)/tests/storm/%: $(O)/tests/storm/%.o \
+	$(call objects,$(filter-out %/storm.c %/member.c,$(STORM_SRC)) $(TEST_LIB_SRC)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)
 	$(Q)tools/man-page $< >$@
@@ -234,7 +244,7 @@ check-long: export FSHA_TEST_LONG := all
 check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
 
 .PHONY: check-programs
-check-programs: all $(TESTS) $(PROCESS) $(FUSE) $(FUZZ) $(EXAMPLES)
+check-programs: all $(TESTS) $(PROCESS) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' \

@@ -1,0 +1,163 @@
+/*
+ * A storm: starts a cluster of real processes, disturbs it in one way, lets it heal, ends it, and
+ * tells in one line what happened. tests/storm/check_storm.sh makes the filesystems and judges the
+ * histories.
+ *
+ *   storm disturbance=NAME storage=DIR logs=DIR [NAME=VALUE...]
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/lib/run.h"
+#include "tests/storm/crowd.h"
+#include "tests/storm/stores.h"
+
+#define HEALED_WRITES 3
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool is_text;
+} options[] = {
+#define TEXT(name) { #name, offsetof(struct crowd, name), true }
+#define NUMBER(name) { #name, offsetof(struct crowd, name), false }
+	TEXT(disturbance),   TEXT(storage),	TEXT(logs),	TEXT(device),
+	TEXT(type),	     TEXT(faketime),	NUMBER(members), NUMBER(readers),
+	NUMBER(count),	     NUMBER(lease_ms),	NUMBER(pause_us), NUMBER(interval_us),
+	NUMBER(min_terms), NUMBER(min_writes),
+#undef TEXT
+#undef NUMBER
+};
+
+static bool set_option(struct crowd *c, const char *arg)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		size_t len = strlen(options[i].name);
+		void *place = (char *)c + options[i].offset;
+
+		if (strncmp(arg, options[i].name, len) != 0 || arg[len] != '=')
+			continue;
+		if (options[i].is_text)
+			*(const char **)place = arg + len + 1;
+		else
+			*(unsigned long *)place = strtoul(arg + len + 1, NULL, 10);
+		return true;
+	}
+	return false;
+}
+
+/* From here on nothing is done to it: somebody leads, and everything can be written. */
+static void heal(struct crowd *c)
+{
+	/* What a member may need that was taken for dead, or takes another for it, twice over. */
+	const uint64_t bound_ns = (uint64_t)c->lease_ms * 5000000 + UINT64_C(10000000000);
+	char text[64];
+
+	crowd_log(c, "healed");
+	crowd_await_leaders(c);
+	crowd_await_writes(c, HEALED_WRITES);
+	(void)snprintf(text, sizeof(text), "end %" PRIu64, bound_ns);
+	crowd_log(c, text);
+}
+
+static void assert_enough(struct crowd *c)
+{
+	uint64_t terms = page_terms(c->page);
+
+	if (terms < c->min_terms)
+		crowd_fail(c, "only %" PRIu64 " terms, not %lu", terms, c->min_terms);
+	for (int k = 0; k < KINDS; k++) {
+		const struct counts *n = &c->page->counts[k];
+		uint64_t writes = atomic_load(&n->acknowledged);
+
+		if (writes < c->min_writes)
+			crowd_fail(c, "only %" PRIu64 " writes in %s, not %lu", writes,
+				     store_kinds[k].name, c->min_writes);
+		if (atomic_load(&n->reads) == 0)
+			crowd_fail(c, "nothing was read from %s", store_kinds[k].name);
+	}
+	if (atomic_load(&c->page->violations))
+		crowd_fail(c, "%" PRIu64 " violations, see stderr.*",
+			     atomic_load(&c->page->violations));
+}
+
+static void print_counts(const struct crowd *c, double seconds)
+{
+	const struct page *page = c->page;
+	uint64_t sums[7] = { 0 }, fewest = UINT64_MAX;
+	int least = 0;
+
+	for (int k = 0; k < KINDS; k++) {
+		const struct counts *n = &page->counts[k];
+
+		sums[0] += atomic_load(&n->acknowledged);
+		sums[1] += atomic_load(&n->removed);
+		sums[2] += atomic_load(&n->doubt);
+		sums[3] += atomic_load(&n->failed);
+		sums[4] += atomic_load(&n->fenced);
+		sums[5] += atomic_load(&n->no_space);
+		sums[6] += atomic_load(&n->reads) + atomic_load(&n->absent);
+		if (atomic_load(&n->acknowledged) < fewest) {
+			fewest = atomic_load(&n->acknowledged);
+			least = k;
+		}
+	}
+	(void)printf("%s on %s, %.0f s: %lu kills (%lu of leaders), %lu stops, %lu cycles, "
+		     "%" PRIu64 " terms; %" PRIu64 " writes and %" PRIu64
+		     " removals acknowledged (fewest: %" PRIu64 " writes in %s), %" PRIu64
+		     " in doubt, %" PRIu64 " failed (%" PRIu64 " for no space), %" PRIu64
+		     " as no leader, %" PRIu64 " reads",
+		     c->disturbance, c->type, seconds, c->kills, c->kills_of_leaders, c->stops,
+		     c->cycles, page_terms(page), sums[0], sums[1], fewest, store_kinds[least].name,
+		     sums[2], sums[3], sums[5], sums[4], sums[6]);
+	if (atomic_load(&page->regranted))
+		(void)printf(", %" PRIu64 " met by a newer term", atomic_load(&page->regranted));
+	(void)printf("\n");
+}
+
+static void on_alarm(int signal_number)
+{
+	(void)signal_number;
+	_exit(9); /* the processes die with it */
+}
+
+int main(int argc, char **argv)
+{
+	static struct crowd c = {
+		.disturbance = "", .type = "?", .members = 3, .readers = 1, .count = 10,
+		.lease_ms = 2000, .pause_us = 2000, .interval_us = 100000,
+	};
+	int64_t start_ns = page_now_ns();
+	const struct disturbance *d = disturbances;
+
+	for (int i = 1; i < argc; i++)
+		if (!set_option(&c, argv[i])) {
+			(void)fprintf(stderr, "storm: what is '%s'?\n", argv[i]);
+			return 2;
+		}
+	while (d->name && strcmp(d->name, c.disturbance) != 0)
+		d++;
+	if (!d->name || !c.storage || !c.logs || c.members + c.readers > PAGE_SLOTS) {
+		(void)fprintf(stderr, "storm: disturbance, storage or logs: see the source\n");
+		return 2;
+	}
+	c.seed = (uint64_t)start_ns;
+	(void)test_seed(&c.seed);
+	(void)signal(SIGALRM, on_alarm);
+	(void)alarm(1800);
+	crowd_open(&c);
+	crowd_start_all(&c);
+	crowd_await_leaders(&c);
+	d->run(&c);
+	heal(&c);
+	crowd_end(&c);
+	assert_enough(&c);
+	print_counts(&c, (double)(page_now_ns() - start_ns) / 1e9);
+	return 0;
+}
