@@ -539,7 +539,8 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
-int index_sorted(const struct index *ix, const struct index_entry ***ret_entries, size_t *ret_count)
+int index_sorted(const struct index *ix, bool with_gone, const struct index_entry ***ret_entries,
+		 size_t *ret_count)
 {
 	const struct index_entry **entries, *e;
 	size_t n = 0;
@@ -548,7 +549,7 @@ int index_sorted(const struct index *ix, const struct index_entry ***ret_entries
 	if (!entries)
 		return -ENOMEM;
 	for (e = ix->entries; e; e = e->hh.next)
-		if (!index_entry_gone(e))
+		if (with_gone || !index_entry_gone(e))
 			entries[n++] = e;
 	qsort(entries, n, sizeof(*entries), compare_keys);
 	*ret_entries = entries;

@@ -103,8 +103,8 @@ const struct index_pack *index_damaged_above(const struct index *ix, const fsha_
 int index_note(struct index *ix, const char *key, const fsha_version *version, enum name_form form);
 /* A pack that this process has just made visible. Takes it over, on failure too. */
 int index_note_pack(struct index *ix, struct pack *pack);
-/* All entries, sorted by key, in fresh memory (fsu_release); those gone left out. */
-int index_sorted(const struct index *ix, const struct index_entry ***ret_entries,
+/* All entries, sorted by key, in fresh memory (fsu_release); those gone only if they are wanted. */
+int index_sorted(const struct index *ix, bool with_gone, const struct index_entry ***ret_entries,
 		 size_t *ret_count);
 /* How many keys have a value. */
 size_t index_live(const struct index *ix);

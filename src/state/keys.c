@@ -29,8 +29,8 @@ static struct store_handle *copy(const struct fsu *fs, const struct index_entry 
 	return handles;
 }
 
-fsha_result store_known(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
-			fsha_error *ret_damage, fsha_error *reterr)
+static fsha_result list(struct store *s, bool with_gone, struct store_handle **ret_handles,
+			size_t *ret_count, fsha_error *ret_damage, fsha_error *reterr)
 {
 	struct term *t = s->terms.get(s->terms.ctx, s->election);
 	const int64_t begun_ns = fsu_now_ns(s->cluster->fs);
@@ -44,7 +44,7 @@ fsha_result store_known(struct store *s, struct store_handle **ret_handles, size
 	(void)pthread_mutex_lock(&s->mutex);
 	result = store_load(s, t, reterr);
 	if (result == FSHA_OK)
-		r = index_sorted(&s->index, &entries, &count);
+		r = index_sorted(&s->index, with_gone, &entries, &count);
 	if ((result == FSHA_OK && r == 0) || result == FSHA_E_NOT_FOUND)
 		handles = copy(s->cluster->fs, entries, count, &n);
 	damaged = index_damaged_above(&s->index, &(fsha_version){ 0 });
@@ -64,16 +64,35 @@ fsha_result store_known(struct store *s, struct store_handle **ret_handles, size
 	return FSHA_OK;
 }
 
-fsha_result store_handles(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
-			  fsha_error *reterr)
+fsha_result store_known(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
+			fsha_error *ret_damage, fsha_error *reterr)
+{
+	return list(s, false, ret_handles, ret_count, ret_damage, reterr);
+}
+
+static fsha_result list_undamaged(struct store *s, bool with_gone,
+				  struct store_handle **ret_handles, size_t *ret_count,
+				  fsha_error *reterr)
 {
 	fsha_error damage = FSHA_ERROR_INIT;
-	fsha_result result = store_known(s, ret_handles, ret_count, &damage, reterr);
+	fsha_result result = list(s, with_gone, ret_handles, ret_count, &damage, reterr);
 
 	if (result != FSHA_OK || damage.result == FSHA_OK)
 		return result;
 	fsu_release(s->cluster->fs, *ret_handles);
 	return error_copy(reterr, &damage);
+}
+
+fsha_result store_handles(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
+			  fsha_error *reterr)
+{
+	return list_undamaged(s, false, ret_handles, ret_count, reterr);
+}
+
+fsha_result store_handles_and_gone(struct store *s, struct store_handle **ret_handles,
+				   size_t *ret_count, fsha_error *reterr)
+{
+	return list_undamaged(s, true, ret_handles, ret_count, reterr);
 }
 
 fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsha_error *reterr)

@@ -196,6 +196,9 @@ struct store_handle {
 /* Sorted by key, our own ("@owner") left out: one allocation. */
 fsha_result store_handles(struct store *store, struct store_handle **ret_handles, size_t *ret_count,
 			  fsha_error *reterr);
+/* With what was removed and has not been cleaned away yet: NAME_TOMBSTONE. */
+fsha_result store_handles_and_gone(struct store *store, struct store_handle **ret_handles,
+				   size_t *ret_count, fsha_error *reterr);
 /*
  * The same without what is in damaged packs, which store_handles refuses to leave out: then
  * ret_damage->result is FSHA_E_CORRUPT.

@@ -201,9 +201,8 @@ static void fail_ended(struct crowd *c, unsigned slot, int status)
 {
 	c->all[slot].pid = 0;
 	crowd_fail(c, "process %u ended by itself, with %s %d; it said: %s", slot,
-		     WIFEXITED(status) ? "exit code" : "signal",
-		     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-		     last_words(c, slot));
+		   WIFEXITED(status) ? "exit code" : "signal",
+		   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), last_words(c, slot));
 }
 
 void crowd_assert_alive(struct crowd *c)

@@ -23,7 +23,8 @@ struct process {
 struct crowd {
 	/* What it was told to be: */
 	const char *disturbance, *storage, *logs, *device, *type, *faketime;
-	unsigned long members, readers, count, lease_ms, pause_us, interval_us, min_terms, min_writes;
+	unsigned long members, readers, count, lease_ms, pause_us, interval_us, min_terms,
+		min_writes;
 	uint64_t seed;
 	/* What it is: */
 	uint64_t random;

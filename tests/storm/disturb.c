@@ -3,9 +3,9 @@
 
 #include "tests/storm/crowd.h"
 
-#define CALM 64        /* kills after which everything must work again */
-#define BURST 48       /* one kill in so many is one of all at once */
-#define WAKE_MS 300    /* beyond the lease and a quarter of it */
+#define CALM 64     /* kills after which everything must work again */
+#define BURST 48    /* one kill in so many is one of all at once */
+#define WAKE_MS 300 /* beyond the lease and a quarter of it */
 
 /* ---- killed ---- */
 
@@ -55,8 +55,8 @@ static bool is_replaced(const struct crowd *c, const uint64_t *epochs)
 	for (int e = 0; e < ELECTIONS; e++) {
 		int leader = epochs[e] ? crowd_leader(c, (enum election)e) : -1;
 
-		if (epochs[e] && (leader < 0 || atomic_load(&c->page->slots[leader].leads[e]) <=
-							epochs[e]))
+		if (epochs[e] &&
+		    (leader < 0 || atomic_load(&c->page->slots[leader].leads[e]) <= epochs[e]))
 			return false;
 	}
 	return true;
@@ -81,7 +81,7 @@ static void stop_one(struct crowd *c, unsigned victim)
 	for (int e = 0; e < ELECTIONS; e++)
 		epochs[e] = atomic_load(&slot->leads[e]);
 	crowd_sleep(c, (c->lease_ms + c->lease_ms / 4 + WAKE_MS) * 1000 +
-				 crowd_random(c, c->lease_ms * 500));
+			       crowd_random(c, c->lease_ms * 500));
 	while (!is_replaced(c, epochs)) {
 		if (page_now_ns() > end_ns)
 			crowd_fail(c, "nobody takes over from stopped process %u", victim);
@@ -111,8 +111,11 @@ static void disturb_stops(struct crowd *c)
 }
 
 const struct disturbance disturbances[] = {
-	{ "kills", disturb_kills },       { "stops", disturb_stops },
-	{ "space", disturb_space },       { "inodes", disturb_inodes },
-	{ "shutdown", disturb_shutdown }, { "clocks", disturb_clocks },
+	{ "kills", disturb_kills },
+	{ "stops", disturb_stops },
+	{ "space", disturb_space },
+	{ "inodes", disturb_inodes },
+	{ "shutdown", disturb_shutdown },
+	{ "clocks", disturb_clocks },
 	{ NULL, NULL },
 };

@@ -51,7 +51,7 @@ static void assert_steady(struct crowd *c, const char *path)
 	crowd_await_writes(c, 1);
 	if (page_terms(c->page) != terms || revokes(c) != ended)
 		crowd_fail(c, "%" PRIu64 " terms began and %" PRIu64 " ended without a cause",
-			     page_terms(c->page) - terms, revokes(c) - ended);
+			   page_terms(c->page) - terms, revokes(c) - ended);
 }
 
 /* How long it takes until another one leads, in each election that it led. */
@@ -62,7 +62,7 @@ static void await_successors(struct crowd *c, int64_t limit_ns, const char *afte
 	crowd_await_leaders(c);
 	if (page_now_ns() - start_ns > limit_ns)
 		crowd_fail(c, "a failover after %s took %" PRId64 " ms", after,
-			     (page_now_ns() - start_ns) / 1000000);
+			   (page_now_ns() - start_ns) / 1000000);
 }
 
 /* Killed: its lock tells. Stopped: its heartbeat does, which each counts by its own clock. */

@@ -158,8 +158,8 @@ static void shut_down(struct crowd *c, const char *mount_point)
 	int fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || ioctl(fd, SHUTDOWN, &flag) < 0)
-		crowd_fail(c, "cannot shut '%s' down (%s): %s", mount_point,
-			     shutdowns[which].name, strerror(errno));
+		crowd_fail(c, "cannot shut '%s' down (%s): %s", mount_point, shutdowns[which].name,
+			   strerror(errno));
 	(void)close(fd);
 }
 

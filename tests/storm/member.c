@@ -64,10 +64,8 @@ static void log_event(struct ops_event event)
 
 static void log_term(int64_t time_ns, enum ops_kind kind, enum election e, uint64_t epoch)
 {
-	log_event((struct ops_event){ .time_ns = time_ns,
-				      .kind = kind,
-				      .election = election_names[e],
-				      .epoch = epoch });
+	log_event((struct ops_event){
+		.time_ns = time_ns, .kind = kind, .election = election_names[e], .epoch = epoch });
 }
 
 /* ---- the contender ---- */
@@ -320,11 +318,39 @@ static unsigned count_descriptors(void)
 	return n;
 }
 
+/* The last thread of the services may still be on its way out of them. */
+static unsigned await_descriptors(unsigned expected)
+{
+	const struct timespec pause = { 0, 1000000 };
+	unsigned count = count_descriptors();
+
+	for (int i = 0; count != expected && i < 5000; i++) {
+		(void)nanosleep(&pause, NULL);
+		count = count_descriptors();
+	}
+	return count;
+}
+
+static void list_descriptors(void)
+{
+	char path[64], target[512];
+
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n > 0)
+			(void)fprintf(stderr, "%d: %.*s\n", fd, (int)n, target);
+	}
+}
+
 static fsha_result start(bool contends, fsha_error *reterr)
 {
 	for (int e = 0; contends && e < ELECTIONS; e++) {
-		const fsha_contender contender = { sizeof(contender), (void *)(uintptr_t)&election_ids[e],
-						   on_grant, on_revoke, NULL };
+		const fsha_contender contender = { sizeof(contender),
+						   (void *)(uintptr_t)&election_ids[e], on_grant,
+						   on_revoke, NULL };
 		fsha_result result;
 
 		result = fsha_election_start(m.services, election_names[e], &contender,
@@ -393,8 +419,8 @@ int main(int argc, char **argv)
 	int code;
 
 	/* Whatever becomes of the storm, nothing of it stays behind. */
-	if (argc != 8 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sigaction(SIGTERM, &action, NULL) ||
-	    !open_log(argv[2], argv[3]))
+	if (argc != 8 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    sigaction(SIGTERM, &action, NULL) || !open_log(argv[2], argv[3]))
 		return 2;
 	m.slot = &m.page->slots[atoi(argv[3]) % PAGE_SLOTS];
 	m.incarnation = strtoull(argv[4], NULL, 10);
@@ -415,8 +441,9 @@ int main(int argc, char **argv)
 	take_part(contends);
 	(void)pthread_join(asking, NULL);
 	code = close_all();
-	after = count_descriptors();
+	after = await_descriptors(before);
 	if (code == 0 && after != before) {
+		list_descriptors();
 		(void)fprintf(stderr, "%u descriptors open, %u in the beginning\n", after, before);
 		return 3;
 	}

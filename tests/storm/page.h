@@ -12,7 +12,12 @@
 #define PAGE_SLOTS 16 /* places for processes; one that is started again has the same */
 #define PAGE_RUNNING 8
 
-enum election { DISPATCHER, RESOURCE_MANAGER, JOB_MASTER, ELECTIONS };
+enum election {
+	DISPATCHER,
+	RESOURCE_MANAGER,
+	JOB_MASTER,
+	ELECTIONS
+};
 
 enum kind {
 	KIND_STATE,
@@ -39,7 +44,7 @@ struct counts {
 };
 
 struct page {
-	_Atomic uint32_t pause_us;  /* between the operations of one process */
+	_Atomic uint32_t pause_us;   /* between the operations of one process */
 	_Atomic uint64_t violations; /* what a process saw itself, and told on its stderr */
 	_Atomic uint64_t grants[ELECTIONS], revokes[ELECTIONS];
 	_Atomic uint64_t regranted; /* operations that a newer term of the same process met */

@@ -218,8 +218,7 @@ static fsha_result running_remove(struct stores *s, unsigned key, fsha_error *re
 }
 
 /* An even random number was set running, an odd one done: the other status is none of ours. */
-static fsha_result running_read(struct stores *s, unsigned key, char *ret_value,
-				fsha_error *reterr)
+static fsha_result running_read(struct stores *s, unsigned key, char *ret_value, fsha_error *reterr)
 {
 	const fsha_job_id id = s->running_id;
 	fsha_result result;
@@ -239,7 +238,8 @@ static fsha_result running_read(struct stores *s, unsigned key, char *ret_value,
 
 static fsha_blob_key blob_key(unsigned key)
 {
-	return (fsha_blob_key){ .type = FSHA_BLOB_PERMANENT, .random = { [0] = (uint8_t)(key + 1) } };
+	return (fsha_blob_key){ .type = FSHA_BLOB_PERMANENT,
+				.random = { [0] = (uint8_t)(key + 1) } };
 }
 
 /* Every second one belongs to a job. */
@@ -248,8 +248,7 @@ static const fsha_job_id *blob_job(const struct stores *s, unsigned key)
 	return key % 2 ? &s->owner : NULL;
 }
 
-static fsha_result blob_write(struct stores *s, unsigned key, const char *value,
-			      fsha_error *reterr)
+static fsha_result blob_write(struct stores *s, unsigned key, const char *value, fsha_error *reterr)
 {
 	const fsha_blob_key blob = blob_key(key);
 	size_t size = stores_payload(s, value, PAYLOAD_MAX);
@@ -259,8 +258,8 @@ static fsha_result blob_write(struct stores *s, unsigned key, const char *value,
 	if (fd < 0)
 		return FSHA_E_IO;
 	if (write(fd, s->buf, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0)
-		result = fsha_blob_store_put_fd(s->blobs, fd, size, blob_job(s, key), &blob,
-						reterr);
+		result =
+			fsha_blob_store_put_fd(s->blobs, fd, size, blob_job(s, key), &blob, reterr);
 	(void)close(fd);
 	return result;
 }
@@ -283,8 +282,7 @@ static fsha_result blob_read(struct stores *s, unsigned key, char *ret_value, fs
 		return FSHA_E_IO;
 	result = fsha_blob_store_get_fd(s->blobs, blob_job(s, key), &blob, fd, &size, reterr);
 	if (result == FSHA_OK)
-		result = size <= sizeof(s->buf) &&
-					 pread(fd, s->buf, size, 0) == (ssize_t)size ?
+		result = size <= sizeof(s->buf) && pread(fd, s->buf, size, 0) == (ssize_t)size ?
 				 stores_value(s->buf, size, ret_value) :
 				 FSHA_E_CORRUPT;
 	(void)close(fd);
@@ -359,11 +357,10 @@ fsha_result stores_new_term(struct stores *s, uint64_t epoch, fsha_error *reterr
 	if (epoch == 0)
 		return FSHA_OK;
 	options.max_retained = RETAINED;
-	result = fsha_checkpoint_store_open(s->services, &s->job, &options, &s->checkpoints,
-					    reterr);
+	result =
+		fsha_checkpoint_store_open(s->services, &s->job, &options, &s->checkpoints, reterr);
 	if (result == FSHA_OK)
-		result = fsha_checkpoint_id_counter_open(s->services, &s->job, &s->counter,
-							 reterr);
+		result = fsha_checkpoint_id_counter_open(s->services, &s->job, &s->counter, reterr);
 	if (result == FSHA_OK)
 		s->checkpoints_epoch = epoch;
 	else
@@ -469,11 +466,11 @@ fsha_result stores_open(struct stores *s, fsha_services *services, struct page *
 	s->ids_fd = open(ids_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (s->ids_fd < 0)
 		return FSHA_E_IO;
-#define OPEN(call)                                     \
-	do {                                           \
-		result = (call);                       \
-		if (result != FSHA_OK)                 \
-			return result;                 \
+#define OPEN(call)                     \
+	do {                           \
+		result = (call);       \
+		if (result != FSHA_OK) \
+			return result; \
 	} while (0)
 	OPEN(fsha_state_store_open(services, "plain", "dispatcher", &s->state, reterr));
 	OPEN(fsha_state_store_open(services, "batch", "dispatcher", &s->batch, reterr));

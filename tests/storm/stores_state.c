@@ -153,8 +153,7 @@ fsha_result batch_read(struct stores *s, unsigned key, char *ret_value, fsha_err
 	}
 	for (unsigned i = 1; i < PAIR; i++)
 		same &= fsha_version_compare(&versions[0], &versions[i]) == 0;
-	if (fsha_version_compare(&versions[0], &versions[PAIR]) != 0 ||
-	    (!same && !values[0][0]))
+	if (fsha_version_compare(&versions[0], &versions[PAIR]) != 0 || (!same && !values[0][0]))
 		return FSHA_E_TIMEOUT; /* it changes: no one value to tell of */
 	if (!same) {
 		stores_violation(s, "half a batch was seen", values[0]);

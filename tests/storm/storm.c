@@ -25,11 +25,17 @@ static const struct {
 	size_t offset;
 	bool is_text;
 } options[] = {
-#define TEXT(name) { #name, offsetof(struct crowd, name), true }
-#define NUMBER(name) { #name, offsetof(struct crowd, name), false }
-	TEXT(disturbance),   TEXT(storage),	TEXT(logs),	TEXT(device),
-	TEXT(type),	     TEXT(faketime),	NUMBER(members), NUMBER(readers),
-	NUMBER(count),	     NUMBER(lease_ms),	NUMBER(pause_us), NUMBER(interval_us),
+#define TEXT(name)                                        \
+	{                                                 \
+#name, offsetof(struct crowd, name), true \
+	}
+#define NUMBER(name)                                       \
+	{                                                  \
+#name, offsetof(struct crowd, name), false \
+	}
+	TEXT(disturbance), TEXT(storage),      TEXT(logs),       TEXT(device),
+	TEXT(type),        TEXT(faketime),     NUMBER(members),  NUMBER(readers),
+	NUMBER(count),     NUMBER(lease_ms),   NUMBER(pause_us), NUMBER(interval_us),
 	NUMBER(min_terms), NUMBER(min_writes),
 #undef TEXT
 #undef NUMBER
@@ -78,13 +84,13 @@ static void assert_enough(struct crowd *c)
 
 		if (writes < c->min_writes)
 			crowd_fail(c, "only %" PRIu64 " writes in %s, not %lu", writes,
-				     store_kinds[k].name, c->min_writes);
+				   store_kinds[k].name, c->min_writes);
 		if (atomic_load(&n->reads) == 0)
 			crowd_fail(c, "nothing was read from %s", store_kinds[k].name);
 	}
 	if (atomic_load(&c->page->violations))
 		crowd_fail(c, "%" PRIu64 " violations, see stderr.*",
-			     atomic_load(&c->page->violations));
+			   atomic_load(&c->page->violations));
 }
 
 static void print_counts(const struct crowd *c, double seconds)
@@ -130,8 +136,14 @@ static void on_alarm(int signal_number)
 int main(int argc, char **argv)
 {
 	static struct crowd c = {
-		.disturbance = "", .type = "?", .members = 3, .readers = 1, .count = 10,
-		.lease_ms = 2000, .pause_us = 2000, .interval_us = 100000,
+		.disturbance = "",
+		.type = "?",
+		.members = 3,
+		.readers = 1,
+		.count = 10,
+		.lease_ms = 2000,
+		.pause_us = 2000,
+		.interval_us = 100000,
 	};
 	int64_t start_ns = page_now_ns();
 	const struct disturbance *d = disturbances;
