@@ -90,7 +90,7 @@ TEST_SRC := $(wildcard tests/test_*.c)
 PROCESS_SRC := $(wildcard tests/process/*.c)
 # A fuzz target each, and what they share; run.c is libFuzzer's part for other compilers.
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
-# storm.c and member.c are programs; the other files are of both.
+# run.c and member.c are programs; the other files are of both.
 STORM_SRC := $(wildcard tests/storm/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 # The filesystem is alone with libfuse; tests/fuse/test_*.c are tests on it, the others what they start.
@@ -113,7 +113,10 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(filter tests/fuzz/target_%,
 FUZZ := $(patsubst %,$(BUILD)/tests/fuzz_%,$(FUZZ_TARGETS))
 FAULTFS := $(BUILD)/tests/fuse_faultfs
 FUSE := $(patsubst tests/fuse/%.c,$(BUILD)/tests/fuse_%,$(FUSE_SRC))
-STORM := $(addprefix $(BUILD)/tests/storm/,storm member)
+# What both of them are made of.
+STORM_PARTS := $(filter-out %/run.c %/member.c,$(STORM_SRC)) $(addprefix tests/lib/,ops_history.c \
+	ops_history_text.c)
+STORM := $(addprefix $(BUILD)/tests/storm_,run member)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 SHELL_TESTS := $(wildcard tests/*.sh)
 
@@ -189,11 +192,10 @@ $(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs%,$(TEST_LIB
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(FUSE_LIBS) $(LDLIBS)
 
-$(STORM): $(BUILD)/tests/storm/%: $(O)/tests/storm/%.o \
-	$(call objects,$(filter-out %/storm.c %/member.c,$(STORM_SRC)) $(TEST_LIB_SRC)) $(A)
+$(STORM): $(BUILD)/tests/storm_%: $(O)/tests/storm/%.o $(call objects,$(STORM_PARTS)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)

@@ -122,7 +122,7 @@ static void run_member(struct crowd *c, unsigned slot)
 	slash = strrchr(own, '/');
 	if (slash)
 		*slash = '\0';
-	(void)snprintf(path, sizeof(path), "%s/member", own);
+	(void)snprintf(path, sizeof(path), "%s/storm_member", own);
 	(void)snprintf(wrapper, sizeof(wrapper), "%s", wanted ? wanted : "");
 	(void)snprintf(err, sizeof(err), "%s/stderr.%u", c->logs, slot);
 	(void)snprintf(texts[0], sizeof(texts[0]), "%u", slot);

@@ -3,7 +3,7 @@
  * reads while it does not, and writes down in a file elsewhere what it did, as tests/lib/
  * ops_history.h says.
  *
- *   member STORAGE_DIR LOG_DIR SLOT INCARNATION contend|read LEASE SEED
+ *   storm_member STORAGE_DIR LOG_DIR SLOT INCARNATION contend|read LEASE SEED
  *
  * Ends with SIGTERM: then nothing of it may be left, not even a descriptor. Exit codes: 0; 2, it
  * could not begin; 3, something was left over.

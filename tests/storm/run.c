@@ -3,7 +3,7 @@
  * tells in one line what happened. tests/storm/check_storm.sh makes the filesystems and judges the
  * histories.
  *
- *   storm disturbance=NAME storage=DIR logs=DIR [NAME=VALUE...]
+ *   storm_run disturbance=NAME storage=DIR logs=DIR [NAME=VALUE...]
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -150,13 +150,13 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++)
 		if (!set_option(&c, argv[i])) {
-			(void)fprintf(stderr, "storm: what is '%s'?\n", argv[i]);
+			(void)fprintf(stderr, "storm_run: what is '%s'?\n", argv[i]);
 			return 2;
 		}
 	while (d->name && strcmp(d->name, c.disturbance) != 0)
 		d++;
 	if (!d->name || !c.storage || !c.logs || c.members + c.readers > PAGE_SLOTS) {
-		(void)fprintf(stderr, "storm: disturbance, storage or logs: see the source\n");
+		(void)fprintf(stderr, "storm_run: disturbance, storage or logs: see the source\n");
 		return 2;
 	}
 	c.seed = (uint64_t)start_ns;
