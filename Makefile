@@ -298,6 +298,18 @@ $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS)): $(BUILD)/fuzz/%: $(O)/tests/fuzz/ta
 
 # Mutants: bugs that the tests must catch.
 
+# The programs that they name, when this is what is made.
+MUTANT_TESTS := $(sort $(shell sed -n 's/^Test: \([a-z_0-9]*\) .*/\1/p' tests/mutants/*.patch \
+	tests/mutants/bad/*.patch))
+
+.PHONY: mutant-programs
+mutant-programs: $(addprefix $(BUILD)/tests/,$(MUTANT_TESTS))
+
+.PHONY: check-mutants
+check-mutants: deps ## put bugs into the library, one at a time: the tests must catch each (MUTANTS=3: three of them)
+	@+$(MAKE) --no-print-directory $(PARALLEL) mutant-programs
+	@BUILD='$(BUILD)' tests/mutants/run -- 'CC=$(CC)' 'SAN=$(SAN)' 'CFLAGS=$(CFLAGS)'
+
 # Valgrind.
 
 # ---- Coverage ------------------------------------------------------------------------------------

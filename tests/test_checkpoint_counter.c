@@ -143,6 +143,39 @@ static void two_counters_of_one_job_share_the_ids(void **state)
 	fsha_checkpoint_id_counter_close(second);
 }
 
+/* Another thread of this master, with a counter of its own. */
+struct rival {
+	struct stage *stage;
+	fsha_checkpoint_id_counter *counter;
+	int64_t id;
+};
+
+static void count_between(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct rival *r = ctx;
+
+	(void)client;
+	if (r->id || call != CRASHFS_PREAD || !path || !strstr(path, "@counter"))
+		return;
+	r->id = take_from(r->stage, r->counter);
+}
+
+static void an_id_taken_between_the_look_and_the_count_is_not_taken_twice(void **state)
+{
+	struct stage *s = *state;
+	struct rival r = { .stage = s };
+
+	assert_int_equal(take(s), 1);
+	assert_int_equal(
+		fsha_checkpoint_id_counter_open(s->h.services, &job, &r.counter, &s->error),
+		FSHA_OK);
+	crashfs_hook_set(s->disk, count_between, &r);
+	assert_int_equal(take(s), 3);
+	assert_int_equal(r.id, 2);
+	crashfs_hook_set(s->disk, NULL, NULL);
+	fsha_checkpoint_id_counter_close(r.counter);
+}
+
 static void jobs_count_apart_and_beside_their_checkpoints(void **state)
 {
 	struct stage *s = *state;
@@ -395,6 +428,7 @@ int main(void)
 		TEST_COUNTER(counting_goes_on_across_failovers),
 		TEST_COUNTER(counting_goes_on_after_a_power_cut_that_loses_all_it_can),
 		TEST_COUNTER(two_counters_of_one_job_share_the_ids),
+		TEST_COUNTER(an_id_taken_between_the_look_and_the_count_is_not_taken_twice),
 		TEST_COUNTER(jobs_count_apart_and_beside_their_checkpoints),
 		TEST_COUNTER(set_count_says_what_comes_next),
 		TEST_COUNTER(the_end_of_the_numbers_is_an_error),

@@ -176,6 +176,84 @@ static void a_candidate_overtaken_after_its_swap_is_not_granted(void **state)
 	assert_int_equal(actor_add(&s->b, "k", "v"), FSHA_OK);
 }
 
+/* What happens to a candidate between its swap and its grant. */
+struct between {
+	struct stage *stage;
+	unsigned fsyncs; /* of the election directory, before it happens */
+	void (*happen)(struct stage *s);
+};
+
+static void happen_between(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct between *b = ctx;
+
+	if (!b->happen || client != A || call != CRASHFS_FSYNC || !strstr(path, ACTOR_ELECTION) ||
+	    b->fsyncs-- > 0)
+		return;
+	b->happen(b->stage);
+	b->happen = NULL;
+}
+
+static void assert_not_granted(struct stage *s, unsigned fsyncs, void (*happen)(struct stage *s),
+			       const char *why)
+{
+	struct between b = { s, fsyncs, happen };
+
+	crashfs_hook_set(s->disk, happen_between, &b);
+	assert_int_equal(actor_claim(&s->a), FSHA_E_VERSION);
+	assert_null(b.happen);
+	assert_null(s->a.term);
+	if (!strstr(s->a.error.message, why))
+		fail_msg("'%s' is not in '%s'", why, s->a.error.message);
+}
+
+/* B has come as far as its own swap. */
+static void swap_too(struct stage *s)
+{
+	struct epoch from, to;
+	struct fsu_list list;
+
+	fsu_list_init(&list, s->b.fs);
+	assert_int_equal(epoch_read(&s->b.cluster, s->b.election_fd, &list, &from), 0);
+	fsu_list_done(&list);
+	to = from;
+	to.number++;
+	to.member = s->b.member->id;
+	assert_int_equal(epoch_swap(&s->b.cluster, s->b.election_fd, &from, &to), 1);
+}
+
+static void a_candidate_whose_epoch_was_swapped_on_is_not_granted(void **state)
+{
+	assert_not_granted(*state, 1, swap_too, "another process has claimed it meanwhile");
+}
+
+static void remove_tenure(struct stage *s)
+{
+	const char *names = crashfs_ls(s->disk, "/c/elections/" ACTOR_ELECTION);
+	const char *tenure = strstr(names, "tenure-");
+	char path[256];
+
+	assert_non_null(tenure);
+	(void)snprintf(path, sizeof(path), "/c/elections/" ACTOR_ELECTION "/%.*s",
+		       (int)strcspn(tenure, "\n"), tenure);
+	crashfs_rm(s->disk, path);
+}
+
+static void a_candidate_whose_tenure_is_gone_is_not_granted(void **state)
+{
+	assert_not_granted(*state, 1, remove_tenure, "its tenure directory is gone");
+}
+
+static void outlast_the_lease(struct stage *s)
+{
+	crashfs_advance(s->disk, ACTOR_LEASE_MS * FSU_NS_PER_MS);
+}
+
+static void a_candidate_whose_lease_runs_out_while_it_fences_is_not_granted(void **state)
+{
+	assert_not_granted(*state, 1, outlast_the_lease, "the lease ran out before the grant");
+}
+
 static void the_lost_reply_of_a_swap_is_a_won_claim(void **state)
 {
 	struct stage *s = *state;
@@ -413,6 +491,9 @@ int main(void)
 		STAGED(a_write_overtaken_before_its_file_is_made_is_fenced),
 		STAGED(a_claim_overtaken_at_its_swap_is_lost_and_leaves_nothing),
 		STAGED(a_candidate_overtaken_after_its_swap_is_not_granted),
+		STAGED(a_candidate_whose_epoch_was_swapped_on_is_not_granted),
+		STAGED(a_candidate_whose_tenure_is_gone_is_not_granted),
+		STAGED(a_candidate_whose_lease_runs_out_while_it_fences_is_not_granted),
 		STAGED(the_lost_reply_of_a_swap_is_a_won_claim),
 		STAGED(a_swap_that_fails_for_a_while_is_the_same_swap_until_it_works),
 		STAGED(a_candidate_whose_lease_ran_out_is_not_granted_and_vacates),

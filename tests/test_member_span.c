@@ -5,7 +5,9 @@
 #include "tests/lib/fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 
+#include "src/member/member.h"
 #include "src/member/watch.h"
 
 #define SPAN_NS (FIXTURE_LEASE_NS + FIXTURE_LEASE_NS / 4)
@@ -373,6 +375,45 @@ static void listing_that_missed_the_beat_is_no_beat_that_stands_still(void **sta
 	}
 }
 
+/* The name is away while the directory is read, and back before its times are looked at. */
+struct hidden {
+	char path[512];
+	bool away;
+};
+
+static void hide_hook(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct hidden *h = ctx;
+
+	(void)path;
+	if (client != 1)
+		return;
+	if (h->away && call == CRASHFS_STATX)
+		crashfs_put(f->fs, h->path, "", 0);
+	else if (!h->away && call == CRASHFS_GETDENTS)
+		crashfs_rm(f->fs, h->path);
+	else
+		return;
+	h->away = !h->away;
+}
+
+/* For as long as it looks: such listings tell nothing. */
+static void listings_that_never_show_the_beat_condemn_nobody(void **state)
+{
+	struct hidden h = { .away = false };
+
+	(void)state;
+	expect(MEMBER_ALIVE);
+	(void)snprintf(h.path, sizeof(h.path), "%s",
+		       fixture_path(f, "members/%s/" MEMBER_BEAT "%016llx", m->name,
+				    (unsigned long long)m->beat));
+	assert_true(crashfs_exists(f->fs, h.path));
+	pass_until(w.unchanged_since_ns + SPAN_NS + FSU_NS_PER_S);
+	crashfs_hook_set(f->fs, hide_hook, &h);
+	expect(MEMBER_ALIVE);
+	crashfs_hook_set(f->fs, NULL, NULL);
+}
+
 #define watch_test(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 #define network_test(t) cmocka_unit_test_setup_teardown(t, setup_network, teardown)
 
@@ -394,6 +435,7 @@ int main(void)
 		watch_test(looks_that_fail_condemn_nobody_however_long),
 		watch_test(member_is_unknown_until_a_look_succeeds),
 		cmocka_unit_test(listing_that_missed_the_beat_is_no_beat_that_stands_still),
+		watch_test(listings_that_never_show_the_beat_condemn_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

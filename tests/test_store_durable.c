@@ -12,6 +12,9 @@
 #define KEY "key"
 
 static struct fixture *f;
+/* NULL, or that the two halves of a rename may come apart. */
+static const struct fixture_options *disk;
+static const struct fixture_options split = { .fs = { .split_renames = true } };
 static struct member *m;
 static struct term *t;
 static struct store *store;
@@ -92,7 +95,7 @@ static bool fail_and_repeat(const struct store_options *options, enum store_writ
 	fsha_result result;
 	bool fired;
 
-	f = fixture_open(NULL);
+	f = fixture_open(disk);
 	lead(options);
 	if (how == STORE_REMOVE)
 		assert_int_equal(write_key(STORE_ADD), FSHA_OK);
@@ -141,11 +144,57 @@ static void removal_that_is_repeated_by_the_next_leader_is_durable(void **state)
 	sweep(&graphs, STORE_REMOVE, true);
 }
 
+/*
+ * Fencing syncs what the tombstone came out of; where a rename is two changes, that does not make
+ * its new name durable.
+ */
+static void removal_found_by_the_next_leader_is_durable_where_renames_split(void **state)
+{
+	(void)state;
+	disk = &split;
+	sweep(&graphs, STORE_REMOVE, true);
+	disk = NULL;
+}
+
 static void value_that_is_written_again_is_durable(void **state)
 {
 	(void)state;
 	sweep(&graphs, STORE_ADD, false);
 	sweep(&graphs, STORE_ADD, true);
+}
+
+static fsha_result read_key(struct store *reader)
+{
+	fsha_version version = { 0 };
+	fsha_result result = store_exists(reader, KEY, &version, NULL);
+
+	return result == FSHA_OK && !fsha_version_is_existing(&version) ? FSHA_E_NOT_FOUND : result;
+}
+
+static struct term *no_term(void *ctx, const char *election)
+{
+	(void)ctx;
+	(void)election;
+	return NULL;
+}
+
+/* Another host has looked for the namespace before it was made, and remembers that. */
+static void namespace_is_seen_although_its_absence_was_cached(void **state)
+{
+	const struct fixture_options network = { .fs = { .cache_ns = FIXTURE_CACHE_NS } };
+	const struct term_source none = { no_term, NULL };
+	struct store *reader;
+
+	(void)state;
+	f = fixture_open(&network);
+	lead(&namespace_);
+	assert_int_equal(store_open(&f->cluster[1], &none, &namespace_, &reader, NULL), FSHA_OK);
+	assert_int_equal(read_key(reader), FSHA_E_NOT_FOUND);
+	assert_int_equal(write_key(STORE_ADD), FSHA_OK);
+	assert_int_equal(read_key(reader), FSHA_OK);
+	store_close(reader);
+	stop();
+	fixture_close(f);
 }
 
 /* Its directory is made with the first write, which failed. */
@@ -161,8 +210,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(removal_that_is_repeated_by_the_same_leader_is_durable),
 		cmocka_unit_test(removal_that_is_repeated_by_the_next_leader_is_durable),
+		cmocka_unit_test(removal_found_by_the_next_leader_is_durable_where_renames_split),
 		cmocka_unit_test(value_that_is_written_again_is_durable),
 		cmocka_unit_test(namespace_of_an_acknowledged_value_is_durable),
+		cmocka_unit_test(namespace_is_seen_although_its_absence_was_cached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
