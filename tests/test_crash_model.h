@@ -52,7 +52,7 @@ static inline struct film_options film_settings(const char *name)
 	return (struct film_options){
 		.name = name,
 		.elections = all_elections,
-		.limit = test_size(10, 40, 300),
+		.limit = test_size(24, 60, 400),
 		.again = (unsigned)test_size(40, 40, 40),
 		.seed = seed,
 	};

@@ -187,28 +187,44 @@ static bool has_room(const struct states *s)
 	return s->count < s->limit;
 }
 
+/* All but one, and one alone, the newest first: what went wrong was mostly done last. */
+static void visit_neighbours(struct states *s)
+{
+	for (size_t i = s->c->n_ops; i-- > 0 && has_room(s);) {
+		want_all_but(s, i, i);
+		visit_wanted(s);
+		want_only(s, i, i);
+		visit_wanted(s);
+	}
+}
+
+static void visit_pairs(struct states *s)
+{
+	for (size_t i = s->c->n_ops; i-- > 0;)
+		for (size_t k = i; k-- > 0 && has_room(s);) {
+			want_all_but(s, i, k);
+			visit_wanted(s);
+			want_only(s, i, k);
+			visit_wanted(s);
+		}
+}
+
 static void visit_some_sets(struct states *s)
 {
 	size_t n = s->c->n_ops;
 
-	for (size_t end = 0; end <= n && has_room(s); end++) {
+	want_only(s, n, n);
+	visit_wanted(s);
+	want_all_but(s, n, n);
+	visit_wanted(s);
+	visit_neighbours(s);
+	for (size_t end = 1; end < n && has_room(s); end++) {
 		for (size_t i = 0; i < n; i++)
 			s->kept[i] = i < end;
 		visit_wanted(s);
 	}
-	for (size_t i = 0; i < n && has_room(s); i++) {
-		want_only(s, i, i);
-		visit_wanted(s);
-		want_all_but(s, i, i);
-		visit_wanted(s);
-	}
-	for (size_t i = 0; i < n && n * n < s->limit / 2; i++)
-		for (size_t k = 0; k < i && has_room(s); k++) {
-			want_only(s, i, k);
-			visit_wanted(s);
-			want_all_but(s, i, k);
-			visit_wanted(s);
-		}
+	if (n * n < s->limit)
+		visit_pairs(s);
 	while (has_room(s)) {
 		for (size_t i = 0; i < n; i++)
 			s->kept[i] = cfs_draw(&s->random) & 1;
