@@ -116,4 +116,78 @@ static inline void stage_close(struct stage *s)
 		film_ack((stage)->film);                \
 	} while (0)
 
+/* ---- a leader with a store of the general kind ---- */
+
+struct shelf {
+	struct stage s;
+	fsha_state_store *store;
+	struct store *raw;
+};
+
+static inline void shelf_open(struct shelf *f, const char *name, int64_t cache_ns)
+{
+	const struct store_options options = { .directory = "state/ns",
+					       .election = DISPATCHER,
+					       .kind = FSU_KIND_STATE,
+					       .owned = true };
+
+	stage_open(&f->s, name, cache_ns);
+	stage_lead(&f->s);
+	must(&f->s,
+	     fsha_state_store_open(f->s.h.services, "ns", DISPATCHER, &f->store, &f->s.error));
+	must(&f->s, services_store_open(f->s.h.services, &options, &f->raw, &f->s.error));
+	f->raw->compact_files = 3;
+}
+
+static inline void shelf_close(struct shelf *f)
+{
+	film_end(f->s.film);
+	services_store_close(f->s.h.services, f->raw);
+	fsha_state_store_close(f->store);
+	stage_close(&f->s);
+}
+
+static inline fsha_result add(struct shelf *f, const char *key, const char *value)
+{
+	return fsha_state_store_add(f->store, key, value, strlen(value), NULL, &f->s.error);
+}
+
+static inline fsha_result replace(struct shelf *f, const char *key, const char *value)
+{
+	fsha_version version;
+	fsha_result result = fsha_state_store_exists(f->store, key, &version, &f->s.error);
+
+	if (result != FSHA_OK)
+		return result;
+	return fsha_state_store_replace(f->store, key, &version, value, strlen(value), NULL,
+					&f->s.error);
+}
+
+static inline fsha_result change_many(struct shelf *f, const char *value)
+{
+	const fsha_state_change changes[] = {
+		{ .how = FSHA_STATE_PUT, .name = "k1", .data = value, .size = strlen(value) },
+		{ .how = FSHA_STATE_PUT, .name = "k2", .data = value, .size = strlen(value) },
+		{ .how = FSHA_STATE_PUT, .name = "k4", .data = value, .size = strlen(value) },
+		{ .how = FSHA_STATE_REMOVE, .name = "k3" },
+	};
+
+	return fsha_state_store_batch(f->store, changes, 4, NULL, NULL, &f->s.error);
+}
+
+/* What the janitor does, and what it does when old versions have become old enough. */
+static inline fsha_result look_after(struct shelf *f)
+{
+	(void)store_clean(f->raw);
+	crashfs_advance(f->s.disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+	(void)store_clean(f->raw);
+	return FSHA_OK;
+}
+
+static inline fsha_result compact(struct shelf *f)
+{
+	store_compact(f->raw);
+	return FSHA_OK;
+}
+
 #endif

@@ -151,8 +151,6 @@ typedef void crashfs_hook(void *hook_ctx, enum crashfs_call call, const char *pa
  * the first one of the call, or what its descriptor was opened by. NULL: none.
  */
 void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx);
-/* From within the hook: until it returns, the calls that it makes do call it. */
-void crashfs_hook_nest(struct crashfs *c);
 
 /* ---- Crashes ---- */
 
@@ -174,6 +172,14 @@ void crashfs_recover(struct crashfs *c);
  * -9).
  */
 void crashfs_kill_client(struct crashfs *c, unsigned client);
+/*
+ * The server of a network filesystem restarts, and with it fail the hosts of the clients in `dead`
+ * (bits 1u << client). What these had changed and not synced is left in part, as drawn from `seed`;
+ * what the others had they send again, so nothing of theirs is lost, and they go on with their
+ * descriptors and caches. `locks_lost`: the locks of the others are not reclaimed, and nobody tells
+ * them.
+ */
+void crashfs_restart(struct crashfs *c, unsigned dead, uint64_t seed, bool locks_lost);
 /* A deep copy in the present state, to explore several futures; faults and hooks are not copied. */
 struct crashfs *crashfs_fork(const struct crashfs *c);
 

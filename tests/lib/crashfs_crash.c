@@ -32,6 +32,7 @@ void cfs_journal_add(struct crashfs *c, uint32_t ino, const struct cfs_inode *fr
 		.to = to_dir ? cfs_xstrdup(to) : NULL,
 		.to_kept = !to_dir,
 		.emptied = emptied,
+		.client = c->acting,
 	};
 }
 
@@ -284,6 +285,45 @@ void crashfs_crash_losing_all(struct crashfs *c)
 void crashfs_crash_keeping_all(struct crashfs *c)
 {
 	cut(c, KEEP_ALL, 0);
+}
+
+/* Is it open in a process that lives? Then its client has what it wrote, and sends it again. */
+static bool is_held(const struct crashfs *c, uint32_t ino, unsigned dead)
+{
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
+		if (!(dead & 1u << i) && cfs_desc_any(&c->clients[i], ino))
+			return true;
+	return false;
+}
+
+void crashfs_restart(struct crashfs *c, unsigned dead, uint64_t seed, bool locks_lost)
+{
+	bool *wanted = cfs_xalloc(c->n_ops + 1);
+	uint64_t stream = seed;
+
+	assert(!c->options.split_renames);
+	for (unsigned i = 0; i < CRASHFS_CLIENTS; i++)
+		if (dead & 1u << i) {
+			cfs_desc_close_all(&c->clients[i]);
+			cfs_node_drop_all(&c->clients[i]);
+		}
+	for (size_t i = 0; i < c->n_ops; i++)
+		wanted[i] = !(dead & 1u << c->ops[i].client) || (cfs_draw(&stream) & 1);
+	keep_ops(c, wanted);
+	free(wanted);
+	for (size_t i = 0; i < c->n_inodes; i++) {
+		struct cfs_inode *inode = c->inodes[i];
+
+		if (inode && !inode->synced && !is_held(c, inode->ino, dead))
+			leave_data(inode,
+				   dead ? (enum choice)(cfs_draw(&stream) % CHOOSE) : KEEP_ALL);
+	}
+	settle(c);
+	c->crashed = false;
+	c->changes++;
+	if (locks_lost)
+		c->n_locks = 0;
+	cfs_sweep(c);
 }
 
 void crashfs_recover(struct crashfs *c)

@@ -91,12 +91,6 @@ void crashfs_hook_set(struct crashfs *c, crashfs_hook *hook, void *hook_ctx)
 	c->hook_ctx = hook_ctx;
 }
 
-void crashfs_hook_nest(struct crashfs *c)
-{
-	assert(c->in_hook);
-	c->in_hook = false;
-}
-
 /* ---- Before a call ---- */
 
 /* Without the mutex, so that the hook may make calls, and stop threads that make some. */
@@ -197,6 +191,7 @@ static void begin(struct cfs_call *call, const char *path, const char *to)
 	call->number = count_masked(cl, 0);
 	call->verdict = CFS_RUN;
 	c->now_ns += CFS_CALL_NS;
+	c->acting = cl->index;
 	fault = c->crashed ? NULL : find_fault(c, cl, call->kind);
 	cl->counts[call->kind]++;
 	trace(cl, call->kind, call->changes);

@@ -192,6 +192,7 @@ struct crashfs *crashfs_fork(const struct crashfs *c)
 	copy->now_ns = c->now_ns;
 	copy->random = c->random;
 	copy->changes = c->changes;
+	copy->acting = c->acting;
 	copy->crashed = c->crashed;
 	copy->undecided = c->undecided;
 	copy->inodes = cfs_xalloc(c->n_inodes * sizeof(struct cfs_inode *));

@@ -81,6 +81,7 @@ struct cfs_op {
 	uint32_t from_dir, to_dir;
 	char *from, *to;
 	bool from_kept, to_kept; /* durable */
+	unsigned client;         /* who made it */
 	uint32_t emptied;        /* a directory that it removes */
 };
 
@@ -160,6 +161,7 @@ struct crashfs {
 	struct cfs_op *ops;
 	size_t n_ops, ops_size;
 	uint64_t changes; /* of what a power cut would leave */
+	unsigned acting;  /* the client whose call is being made */
 	bool crashed;     /* no call works */
 	bool undecided;   /* the power was cut, what is left was not chosen yet */
 	struct cfs_client clients[CRASHFS_CLIENTS];

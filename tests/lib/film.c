@@ -150,24 +150,11 @@ static void take_frame(struct film *film, const char *call, bool exact)
 	film->seen_changes = crashfs_changes(film->disk);
 }
 
-static void run_cut_in(struct film *film, unsigned client)
-{
-	void (*cut_in)(void *ctx) = film->cut_in;
-
-	if (!cut_in || client != film->cut_client || film->cut_at-- > 0)
-		return;
-	film->cut_in = NULL;
-	film->paused = false;
-	crashfs_hook_nest(film->disk);
-	cut_in(film->cut_ctx);
-}
-
 static void before_call(void *ctx, enum crashfs_call call, const char *path, unsigned client)
 {
 	struct film *film = ctx;
 	char text[FILM_CALL_SIZE];
 
-	run_cut_in(film, client);
 	if (film->paused || film->seen_changes == crashfs_changes(film->disk))
 		return;
 	(void)snprintf(text, sizeof(text), "client %u: %s %s", client, crashfs_call_name(call),
@@ -261,32 +248,15 @@ void film_granted(struct film *film, const char *election, const struct term *te
 			film->epochs[i] = term->epoch.number;
 }
 
-void film_loose(struct film *film, const char *name)
+void film_loose(struct film *film, const char *prefix)
 {
-	(void)snprintf(film->loose, sizeof(film->loose), "%s", name ? name : "");
+	(void)snprintf(film->loose, sizeof(film->loose), "%s", prefix ? prefix : "");
 	film->loose_from = film->n_ledgers - 1;
 }
 
 void film_pause(struct film *film, bool paused)
 {
 	film->paused = paused;
-}
-
-void film_cut_in(struct film *film, unsigned client, uint64_t at, void (*cut_in)(void *ctx),
-		 void *ctx)
-{
-	film->cut_client = client;
-	film->cut_at = at;
-	film->cut_in = cut_in;
-	film->cut_ctx = ctx;
-}
-
-bool film_cut_in_done(struct film *film)
-{
-	bool done = !film->cut_in;
-
-	film->cut_in = NULL;
-	return done;
 }
 
 void film_print_totals(void)

@@ -62,18 +62,11 @@ void film_end(struct film *film);
 /* An epoch was granted: none up to it is ever granted again. */
 void film_granted(struct film *film, const char *election, const struct term *term);
 /*
- * The operation of one process on `name` is under way while others are acknowledged: it may have
- * any value that it has had since now. NULL: it has come to its end.
+ * The operation of one process on what begins with `prefix` is under way while others are
+ * acknowledged: each of it may be as it has ever been since now. NULL: it has come to its end.
  */
-void film_loose(struct film *film, const char *name);
+void film_loose(struct film *film, const char *prefix);
 /* Leave out what happens until further notice: another film has shown it. */
 void film_pause(struct film *film, bool paused);
-/*
- * Before call number `at` (from 0, from now on) of `client` run `cut_in`, once, and film it too.
- * What is returned by film_cut_in_done tells whether there was such a call.
- */
-void film_cut_in(struct film *film, unsigned client, uint64_t at, void (*cut_in)(void *ctx),
-		 void *ctx);
-bool film_cut_in_done(struct film *film);
 
 #endif

@@ -84,7 +84,8 @@ static const char *check_key(const struct expected *e, const char *name,
 		return NULL;
 	if (seen && is_mark_between(e->low, e->high, seen))
 		return NULL;
-	if (strcmp(name, e->loose_name) == 0 && is_allowed(e->loose, e->n_loose, name, seen))
+	if (e->loose_name[0] && strncmp(name, e->loose_name, strlen(e->loose_name)) == 0 &&
+	    is_allowed(e->loose, e->n_loose, name, seen))
 		return NULL;
 	if (!seen)
 		return sweep_say("'%s' is gone", name);

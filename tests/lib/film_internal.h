@@ -51,10 +51,6 @@ struct film {
 	uint64_t epochs[FILM_ELECTIONS];
 	char loose[LEDGER_NAME_SIZE];
 	size_t loose_from;
-	void (*cut_in)(void *ctx); /* NULL: nothing, or done */
-	void *cut_ctx;
-	unsigned cut_client;
-	uint64_t cut_at;
 };
 
 /* Between these two each key is. */
