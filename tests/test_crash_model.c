@@ -7,12 +7,16 @@
  */
 #include "tests/test_crash_model.h"
 
+#include <errno.h>
+
 #include "src/checkpoint/checkpoint.h"
 #include "src/election/claim.h"
 #include "src/election/history.h"
 #include "src/maintenance/quarantine.h"
 #include "src/services/cleanup.h"
 #include "tests/lib/disk.h"
+
+#define LIMIT test_size(24, 100, 1000)
 
 /* ---- who leads ---- */
 
@@ -31,7 +35,7 @@ static void a_cluster_appears_whole_and_its_first_leader_keeps_his_epoch(void **
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "creation", 0);
+	stage_open(&s, "creation", 0, LIMIT);
 	stage_begin(&s);
 	step(&s, "create", holder_try_start_reader(&s.h, s.disk, 0));
 	step(&s, "join", holder_try_join(&s.h));
@@ -75,7 +79,7 @@ static void offices_change_hands_and_no_epoch_comes_twice(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "offices", 0);
+	stage_open(&s, "offices", 0, LIMIT);
 	stage_lead(&s);
 	stage_begin(&s);
 	for (unsigned i = 0; i < 2; i++) {
@@ -135,7 +139,7 @@ static void play_store(const char *name, int64_t cache_ns)
 {
 	struct shelf f;
 
-	shelf_open(&f, name, cache_ns);
+	shelf_open(&f, name, cache_ns, LIMIT);
 	must(&f.s, fsha_state_store_set_discard(f.store, discard, NULL, &f.s.error));
 	stage_begin(&f.s);
 	step(&f.s, "first add", add(&f, "k1", "one"));
@@ -170,6 +174,59 @@ static void values_are_old_or_new_and_whole_at_every_cut(void **state)
 	play_store("store, with caches", 30 * FSU_NS_PER_S);
 }
 
+/* ---- in doubt ---- */
+
+/* The directory cannot be synced: the rename is there, and nobody knows for how long. */
+static void play_doubt(const char *name, fsha_result (*change)(struct shelf *f, const char *value))
+{
+	const struct crashfs_fault no_sync = {
+		.client = 0, .at = 1, .calls_mask = 1u << CRASHFS_FSYNC, .error = EIO
+	};
+	struct shelf f;
+
+	shelf_open(&f, name, 0, LIMIT);
+	must(&f.s, change_many(&f, "old"));
+	must(&f.s, replace(&f, "k1", "older"));
+	stage_begin(&f.s);
+	film_loose(f.s.film, "state/ns/");
+	film_step(f.s.film, "change", false);
+	crashfs_count_reset(f.s.disk);
+	crashfs_fault_arm(f.s.disk, &no_sync);
+	assert_int_equal(change(&f, "new"), FSHA_E_INDOUBT);
+	crashfs_fault_clear(f.s.disk);
+	film_ack(f.s.film);
+	step(&f.s, "clean", look_after(&f));
+	film_loose(f.s.film, NULL);
+	step(&f.s, "add", add(&f, "k9", "one"));
+	step(&f.s, "change again", change(&f, "newer"));
+	step(&f.s, "clean again", look_after(&f));
+	step(&f.s, "compact", compact(&f));
+	shelf_close(&f);
+}
+
+static fsha_result take_away(struct shelf *f, const char *value)
+{
+	(void)value;
+	return fsha_state_store_remove(f->store, "k1", NULL, &f->s.error);
+}
+
+static fsha_result put(struct shelf *f, const char *value)
+{
+	const fsha_state_change change = {
+		.how = FSHA_STATE_PUT, .name = "k1", .data = value, .size = strlen(value)
+	};
+
+	return fsha_state_store_batch(f->store, &change, 1, NULL, NULL, &f->s.error);
+}
+
+static void what_is_in_doubt_is_old_or_new_whatever_is_cleaned(void **state)
+{
+	(void)state;
+	play_doubt("put in doubt", put);
+	play_doubt("batch in doubt", change_many);
+	play_doubt("removal in doubt", take_away);
+}
+
 /* ---- jobs ---- */
 
 static fsha_result create_dirty(struct stage *s, fsha_job_result_store *store)
@@ -188,7 +245,7 @@ static void play_jobs(const char *name, bool keep)
 	fsha_running_jobs *running;
 	struct stage s;
 
-	stage_open(&s, name, 0);
+	stage_open(&s, name, 0, LIMIT);
 	stage_lead(&s);
 	s.h.services->job_result_delete = !keep;
 	must(&s, fsha_job_graph_store_open(s.h.services, &graphs, &s.error));
@@ -268,7 +325,7 @@ static void checkpoints_come_before_those_that_they_replace_go(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "checkpoints", 0);
+	stage_open(&s, "checkpoints", 0, LIMIT);
 	stage_lead(&s);
 	options.max_retained = 1;
 	options.discard = drop;
@@ -299,7 +356,7 @@ static void a_job_that_ends_leaves_nothing_and_loses_nothing_before(void **state
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "end of a job", 0);
+	stage_open(&s, "end of a job", 0, LIMIT);
 	stage_lead(&s);
 	options.max_retained = 2;
 	must(&s, checkpoint_open(s.h.services, &job, &options, &store, &s.error));
@@ -329,7 +386,7 @@ static void blobs_come_and_go_whole(void **state)
 	(void)state;
 	assert_non_null(data);
 	memset(data, 'b', 70000);
-	stage_open(&s, "blobs", 0);
+	stage_open(&s, "blobs", 0, LIMIT);
 	stage_lead(&s);
 	assert_int_equal(fsha_blob_key_parse("p-0000000000000000000000000000000000000001-"
 					     "00000000000000000000000000000001",
@@ -382,7 +439,7 @@ static void workers_change_all_at_once_and_no_id_comes_twice(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "workers", 0);
+	stage_open(&s, "workers", 0, LIMIT);
 	stage_lead(&s);
 	must(&s, fsha_worker_store_open(s.h.services, &store, &s.error));
 	must(&s, fsha_worker_store_start(store, &s.error));
@@ -416,7 +473,7 @@ static void gc_takes_nothing_that_counts(void **state)
 	struct shelf f;
 
 	(void)state;
-	shelf_open(&f, "gc", 0);
+	shelf_open(&f, "gc", 0, LIMIT);
 	must(&f.s, add(&f, "k1", "one"));
 	must(&f.s, add(&f, "k2", "one"));
 	must(&f.s, replace(&f, "k1", "two"));
@@ -441,6 +498,7 @@ int main(void)
 		cmocka_unit_test(a_cluster_appears_whole_and_its_first_leader_keeps_his_epoch),
 		cmocka_unit_test(offices_change_hands_and_no_epoch_comes_twice),
 		cmocka_unit_test(values_are_old_or_new_and_whole_at_every_cut),
+		cmocka_unit_test(what_is_in_doubt_is_old_or_new_whatever_is_cleaned),
 		cmocka_unit_test(jobs_and_their_results_are_old_or_new_at_every_cut),
 		cmocka_unit_test(checkpoints_come_before_those_that_they_replace_go),
 		cmocka_unit_test(a_job_that_ends_leaves_nothing_and_loses_nothing_before),

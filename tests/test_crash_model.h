@@ -43,8 +43,8 @@ struct stage {
 				 (stage)->error.message, crashfs_log((stage)->disk)); \
 	} while (0)
 
-/* How much of each film is looked at. */
-static inline struct film_options film_settings(const char *name)
+/* `limit` states of each frame are looked at. */
+static inline struct film_options film_settings(const char *name, uint64_t limit)
 {
 	uint64_t seed = 1;
 
@@ -52,8 +52,8 @@ static inline struct film_options film_settings(const char *name)
 	return (struct film_options){
 		.name = name,
 		.elections = all_elections,
-		.limit = test_size(24, 60, 400),
-		.again = (unsigned)test_size(40, 40, 40),
+		.limit = limit,
+		.again = 40,
 		.seed = seed,
 	};
 }
@@ -64,9 +64,9 @@ static inline void hold_lease(struct holder *h)
 	lease_begin(&h->services->member->lease, fsu_now_ns(h->fs), 36000 * FSU_NS_PER_S);
 }
 
-static inline void stage_open(struct stage *s, const char *name, int64_t cache_ns)
+static inline void stage_open(struct stage *s, const char *name, int64_t cache_ns, uint64_t limit)
 {
-	const struct film_options options = film_settings(name);
+	const struct film_options options = film_settings(name, limit);
 
 	*s = (struct stage){ .error = FSHA_ERROR_INIT };
 	s->disk = crashfs_create(
@@ -124,14 +124,14 @@ struct shelf {
 	struct store *raw;
 };
 
-static inline void shelf_open(struct shelf *f, const char *name, int64_t cache_ns)
+static inline void shelf_open(struct shelf *f, const char *name, int64_t cache_ns, uint64_t limit)
 {
 	const struct store_options options = { .directory = "state/ns",
 					       .election = DISPATCHER,
 					       .kind = FSU_KIND_STATE,
 					       .owned = true };
 
-	stage_open(&f->s, name, cache_ns);
+	stage_open(&f->s, name, cache_ns, limit);
 	stage_lead(&f->s);
 	must(&f->s,
 	     fsha_state_store_open(f->s.h.services, "ns", DISPATCHER, &f->store, &f->s.error));

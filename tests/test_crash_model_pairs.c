@@ -146,8 +146,11 @@ static fsha_result write_b(struct pair *p)
 	return result;
 }
 
-/* Leads, reads everything, after which nothing of it changes any more, cleans and writes. */
-static void take_over(struct pair *p, struct ledger *ret_seen)
+/*
+ * Leads, cleans before it has read anything or after, reads everything, after which nothing of it
+ * changes any more, and writes.
+ */
+static void take_over(struct pair *p, bool clean_first, struct ledger *ret_seen)
 {
 	struct film *film = p->a.s.film;
 
@@ -157,8 +160,17 @@ static void take_over(struct pair *p, struct ledger *ret_seen)
 	lease_begin(&p->b.services->member->lease, fsu_now_ns(p->b.fs), 36000 * FSU_NS_PER_S);
 	film_granted(film, DISPATCHER, dispatcher_term(&p->b));
 	film_ack(film);
+	film_step(film, "clean before reading", false);
+	if (clean_first)
+		must_b(p, ledger_clean(&p->b), "clean");
+	film_ack(film);
 	film_step(film, "read", false);
 	must_b(p, ledger_read(ret_seen, &p->b, true), "read");
+	film_loose(film, NULL);
+	film_ack(film);
+	film_step(film, "clean after reading", false);
+	if (!clean_first)
+		must_b(p, ledger_clean(&p->b), "clean");
 	film_ack(film);
 	film_step(film, "write", false);
 	must_b(p, write_b(p), "write");
@@ -176,7 +188,7 @@ static void begin(struct pair *p, const struct act *act, enum fate fate, int64_t
 	(void)snprintf(name, sizeof(name), "%s, %s, caches %d s", act->name, fates[fate],
 		       (int)(cache_ns / FSU_NS_PER_S));
 	*p = (struct pair){ .act = act };
-	shelf_open(&p->a, name, cache_ns);
+	shelf_open(&p->a, name, cache_ns, test_size(12, 40, 150));
 	must(&p->a.s, add(&p->a, "k1", "one"));
 	must(&p->a.s, add(&p->a, "k2", "one"));
 	must(&p->a.s, add(&p->a, "k3", "one"));
@@ -189,13 +201,21 @@ static void begin(struct pair *p, const struct act *act, enum fate fate, int64_t
 	film_pause(p->a.s.film, true);
 }
 
-/* Stops before call number `at`. False: the operation has no such call. */
-static bool stop_a(struct pair *p, unsigned at)
+/*
+ * Stops before call number `at`, or before the next one that makes something durable, when every
+ * call is too much: there is most to lose. False: the operation has no such call.
+ */
+static bool stop_a(struct pair *p, unsigned at, bool at_sync, unsigned *ret_at)
 {
 	struct puppet *a = puppet_start(p->theatre, A, play_a, p);
+	unsigned i;
 
-	for (unsigned i = 0; i < at && puppet_can_step(a); i++)
+	for (i = 0; puppet_can_step(a); i++) {
+		if (i >= at && (!at_sync || puppet_next(a)->kind == CRASHFS_FSYNC))
+			break;
 		puppet_step(a);
+	}
+	*ret_at = i;
 	return !p->ended;
 }
 
@@ -240,48 +260,50 @@ static void end(struct pair *p)
 	shelf_close(&p->a);
 }
 
-static bool play(const struct act *act, enum fate fate, int64_t cache_ns, unsigned at)
+static bool play(const struct act *act, enum fate fate, int64_t cache_ns, bool at_sync,
+		 bool clean_first, unsigned *at)
 {
 	struct ledger seen = { 0 };
 	struct pair p;
 	bool stopped;
 
 	begin(&p, act, fate, cache_ns);
-	p.theatre = theatre_create(p.a.s.disk, at);
-	stopped = stop_a(&p, at);
+	p.theatre = theatre_create(p.a.s.disk, *at);
+	stopped = stop_a(&p, *at, at_sync, at);
 	if (stopped) {
 		film_pause(p.a.s.film, false);
 		if (fate == KILLED || fate == LOST)
 			theatre_kill(p.theatre, A);
 		if (fate == LOST)
-			crashfs_restart(p.a.s.disk, 1u << A, at, true);
+			crashfs_restart(p.a.s.disk, 1u << A, *at, true);
 		if (fate == FORGOTTEN)
-			crashfs_restart(p.a.s.disk, 0, at, true);
-		take_over(&p, &seen);
+			crashfs_restart(p.a.s.disk, 0, *at, true);
+		take_over(&p, clean_first, &seen);
 		film_step(p.a.s.film, "go on", false);
 		if (fate == PAUSED || fate == FORGOTTEN)
 			theatre_finish(p.theatre);
 		film_ack(p.a.s.film);
 		check_end(&p, &seen);
-		film_loose(p.a.s.film, NULL);
 	}
 	end(&p);
 	ledger_done(&seen);
 	return stopped;
 }
 
+/* Before every call, or here and there, and where there is most to lose. */
 static void play_all(enum fate fate, int64_t cache_ns)
 {
-	const unsigned stride = (unsigned)test_size(13, 5, 1);
+	const unsigned stride = (unsigned)test_size(40, 7, 1);
+	const bool syncs = test_size(fate == KILLED && cache_ns == 0, 1, 0);
 	uint64_t seed = 1;
 
 	(void)test_seed(&seed);
 	for (size_t i = 0; i < ACTS; i++) {
-		unsigned at = (unsigned)(seed + i) % stride;
-
-		while (play(&acts[i], fate, cache_ns, at))
+		for (unsigned at = (unsigned)(seed + 5 * i) % stride;
+		     play(&acts[i], fate, cache_ns, false, at % 2 == 0, &at);)
 			at += stride;
-		assert_true(stride > 1 || at > 10);
+		for (unsigned at = 0; syncs && play(&acts[i], fate, cache_ns, true, true, &at);)
+			at++;
 	}
 }
 

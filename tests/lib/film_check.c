@@ -244,34 +244,10 @@ static void cut_when_it_is_time(void *ctx, enum crashfs_call call, const char *p
 		cut->frame = crashfs_fork(cut->disk);
 }
 
-static fsha_result clean_store(void *ctx, struct holder *h, const struct area *area,
-			       const struct store_options *options)
-{
-	struct store *store;
-	fsha_result result;
-
-	(void)ctx;
-	(void)area;
-	result = services_store_open(h->services, options, &store, &h->error);
-	if (result != FSHA_OK)
-		return result;
-	(void)store_clean(store); /* learns how old what is */
-	crashfs_advance(h->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
-	(void)store_clean(store);
-	store->compact_files = 2;
-	store_compact(store);
-	services_store_close(h->services, store);
-	return FSHA_OK;
-}
-
 static const char *clean_up(struct holder *h)
 {
 	lease_begin(&h->services->member->lease, fsu_now_ns(h->fs), 3600 * FSU_NS_PER_S);
-	if (ledger_each_store(h, clean_store, NULL) != FSHA_OK)
-		return sweep_say("cannot clean: %s", h->error.message);
-	for (struct attached_term *a = h->services->attached; a; a = a->next)
-		(void)tenure_empty_trash(&h->services->cluster, a->term->election_fd, SIZE_MAX);
-	return NULL;
+	return ledger_clean(h) == FSHA_OK ? NULL : sweep_say("cannot clean: %s", h->error.message);
 }
 
 /* Reads what is there, once more, and compares it with what was there before. */

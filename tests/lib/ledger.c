@@ -218,3 +218,34 @@ fsha_result ledger_read(struct ledger *ledger, struct holder *h, bool existed)
 	}
 	return result;
 }
+
+/* ---- Cleaning ---- */
+
+static fsha_result clean_store(void *ctx, struct holder *h, const struct area *area,
+			       const struct store_options *options)
+{
+	struct store *store;
+	fsha_result result;
+
+	(void)ctx;
+	(void)area;
+	result = services_store_open(h->services, options, &store, &h->error);
+	if (result != FSHA_OK)
+		return result;
+	(void)store_clean(store); /* learns how old what is */
+	crashfs_advance(h->disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
+	(void)store_clean(store);
+	store->compact_files = 2;
+	store_compact(store);
+	services_store_close(h->services, store);
+	return FSHA_OK;
+}
+
+fsha_result ledger_clean(struct holder *h)
+{
+	fsha_result result = ledger_each_store(h, clean_store, NULL);
+
+	for (struct attached_term *a = h->services->attached; a; a = a->next)
+		(void)tenure_empty_trash(&h->services->cluster, a->term->election_fd, SIZE_MAX);
+	return result;
+}

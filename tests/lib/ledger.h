@@ -45,5 +45,10 @@ bool ledger_entry_same(const struct ledger_entry *a, const struct ledger_entry *
 typedef fsha_result ledger_visit(void *ctx, struct holder *h, const struct area *area,
 				 const struct store_options *options);
 fsha_result ledger_each_store(struct holder *h, ledger_visit *visit, void *ctx);
+/*
+ * All that a leader does in the background for what it leads, as if enough time went by for each:
+ * old versions, tombstones, packs, trash. Nothing of it changes a ledger.
+ */
+fsha_result ledger_clean(struct holder *h);
 
 #endif
