@@ -201,10 +201,20 @@ $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)
 	$(Q)tools/man-page $< >$@
 
+# Calls of public functions in tests say so to tests/lib/swept.h: a macro of the name of each, which
+# expands to its call, once all of them are declared.
+$(BUILD)/swept.h: tools/public-names $(wildcard include/fsha/*.h)
+	@mkdir -p $(@D)
+	$(Q){ echo '#include "fsha/fsha.h"'; echo '#include "tests/lib/swept.h"'; \
+		tools/public-names | sed 's|.*|#define &(...) (swept_note("&"), &(__VA_ARGS__))|'; } >$@
+
+$(call objects,$(TEST_SRC)): $(BUILD)/swept.h
+$(call objects,$(TEST_SRC)): SAY := -include $(BUILD)/swept.h
+
 $(O)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
-	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) $(SAY) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call objects,$(ALL_SRC)))
 

@@ -16,6 +16,7 @@
 
 #include "src/checkpoint/checkpoint.h"
 #include "tests/lib/holder.h"
+#include "tests/lib/swept.h"
 
 #define JOB_HEX "000102030405060708090a0b0c0d0e0f"
 #define JOB_ELECTION "job-" JOB_HEX
@@ -101,7 +102,7 @@ static inline void on_broken(void *ctx, const char *name, const fsha_error *erro
 
 static inline fsha_result try_open(struct master *m)
 {
-	return checkpoint_open(m->h.services, &job, &m->options, &m->store, &m->error);
+	return SWEPT(checkpoint_open)(m->h.services, &job, &m->options, &m->store, &m->error);
 }
 
 static inline void must(const struct master *m, fsha_result result, const char *what)

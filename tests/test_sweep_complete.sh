@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Every public function is where each of its system calls fails in turn (sweep_assert) and each of its
-# allocations (oom_assert): its name is in a test that calls those. What is not, and why, is said in
-# tests/data/unswept; and nothing is said there of a function that is gone.
+# allocations (oom_assert): the programs with sweeps list which functions the operations of their
+# scenarios really call (tests/lib/swept.h). What is not among them, and why, is said in
+# tests/data/unswept; and nothing is said there of a function that is gone, or that is swept after all.
 set -eu
 cd "$(dirname "$0")/.."
 
 exempt=tests/data/unswept
+build=${BUILD:-build}
+list=$(mktemp)
+trap 'rm -f "$list" "$list.out"' EXIT
 failed=0
 
 complain() {
@@ -13,40 +17,47 @@ complain() {
 	failed=1
 }
 
-# The tests of one kind of sweep, with the headers of tests/ that they include.
-tests_that_call() {
+# The programs that have sweeps, themselves or in a header of tests/. Not those that prove the sweeps
+# by operations that are wrong.
+programs() {
 	local files
-	files=$(grep -lE "\b$1(_but|_pairs)?\b" tests/test_*.c)
-	echo "$files"
-	# shellcheck disable=SC2086
-	sed -n 's/^#include "\(tests\/test_[a-z_]*\.h\)"$/\1/p' $files | sort -u
+	files=$(grep -lE '\b(sweep|oom)_(assert|run)' tests/test_*.[ch])
+	for file in $files; do
+		case $file in
+		tests/test_sweep.c | tests/test_oom.c) ;;
+		*.c) echo "$file" ;;
+		*) grep -lF "#include \"$file\"" tests/test_*.c ;;
+		esac
+	done | sed 's|^tests/||; s|\.c$||' | sort -u
 }
 
-# occurs WORD FILE...
-occurs() {
-	grep -qwF -- "$1" "${@:2}"
+for program in $(programs); do
+	FSHA_SWEPT=$list "$build/tests/$program" >"$list.out" 2>&1 || {
+		complain "$program cannot list what it sweeps:"
+		grep -E 'ERROR|FAILED' "$list.out" | head -5
+	}
+done
+
+# is_swept KIND FUNCTION
+is_swept() {
+	grep -q "^$1 $2 " "$list"
 }
 
-declared=$(cat include/fsha/*.h | tr '\n' ' ' | sed 's/FSHA_API/\nFSHA_API/g' |
-	sed -n 's/^FSHA_API [^(;]*\b\(fsha_[a-z0-9_]*\)(.*/\1/p' | sort -u)
-mapfile -t swept < <(tests_that_call sweep_assert)
-mapfile -t starved < <(tests_that_call oom_assert)
-[ -n "$declared" ] && [ ${#swept[@]} -gt 5 ] && [ ${#starved[@]} -gt 5 ]
-
-# check NAME WORD: the sweeps have WORD, which stands for NAME.
+# check NAME FUNCTION: the sweeps call FUNCTION, which stands for NAME.
 check() {
-	occurs "$2" "${swept[@]}" ||
-		complain "$1: no test with sweep_assert has '$2'"
-	occurs "$2" "${starved[@]}" ||
-		complain "$1: no test with oom_assert has '$2'"
+	is_swept sweep "$2" || complain "$1: no operation of a sweep_assert calls '$2'"
+	is_swept oom "$2" || complain "$1: no operation of an oom_assert calls '$2'"
 }
+
+declared=$(tools/public-names)
+[ "$(wc -l <<<"$declared")" -gt 200 ] && [ "$(wc -l <"$list")" -gt 200 ]
 
 declare -A said
 while read -r name how where reason; do
 	case $name in '' | '#'*) continue ;; esac
 	[ -z "${said[$name]-}" ] || complain "$exempt: '$name' is there twice"
 	said[$name]=1
-	occurs "$name" <(echo "$declared") || complain "$exempt: there is no function '$name'"
+	grep -qx "$name" <<<"$declared" || complain "$exempt: there is no function '$name'"
 	case $how in
 	pure)
 		;;
@@ -55,7 +66,10 @@ while read -r name how where reason; do
 		;;
 	in)
 		[ -n "$reason" ] || complain "$exempt: '$name' has no reason"
-		occurs "$name" "tests/$where" || complain "$exempt: '$name' is not in tests/$where"
+		grep -qw "$name" "tests/$where" || complain "$exempt: '$name' is not in tests/$where"
+		if is_swept sweep "$name" && is_swept oom "$name"; then
+			complain "$exempt: '$name' is swept by now"
+		fi
 		;;
 	*)
 		complain "$exempt: '$name': '$how' is none of pure, as, in"
@@ -68,7 +82,7 @@ for name in $declared; do
 done
 
 # It can fail: nothing has this name.
-if occurs fsha_no_such_function "${swept[@]}"; then
-	complain "'fsha_no_such_function' is in a test"
+if is_swept sweep fsha_no_such_function; then
+	complain "'fsha_no_such_function' is swept"
 fi
 exit $failed

@@ -17,6 +17,7 @@
 #include "src/services/open.h"
 #include "tests/lib/holder.h"
 #include "tests/lib/oom.h"
+#include "tests/lib/swept.h"
 
 #define LEADER 1 /* the client that leads; the other one looks */
 #define ADDRESS "akka://here"
@@ -92,7 +93,7 @@ static int open_services(void *ctx, const struct fsu *fs)
 	fsha_services *services;
 	fsha_result result;
 
-	result = services_open_with(fs, s->config, NULL, &services, NULL);
+	result = SWEPT(services_open_with)(fs, s->config, NULL, &services, NULL);
 	return result == FSHA_OK ? fsha_services_close(services, NULL) : result;
 }
 
@@ -102,7 +103,7 @@ static int open_client(void *ctx, const struct fsu *fs)
 	fsha_client_services *client;
 	fsha_result result;
 
-	result = client_services_open_with(fs, s->config, NULL, &client, NULL);
+	result = SWEPT(client_services_open_with)(fs, s->config, NULL, &client, NULL);
 	return result == FSHA_OK ? fsha_client_services_close(client, NULL) : result;
 }
 

@@ -112,7 +112,7 @@ static fsha_result write_backup(const struct fsu *fs, const char *task_id, size_
 					make("other", FSHA_WORKER_NEW) };
 	fsha_framework_backup b = backup_of(workers, count);
 
-	return backup_write_with(fs, &b, FILE_PATH, NULL);
+	return SWEPT(backup_write_with)(fs, &b, FILE_PATH, NULL);
 }
 
 static void make_file(void *ctx, struct crashfs *disk)
@@ -138,7 +138,7 @@ static fsha_result read_first(const struct fsu *fs, char *text)
 	fsha_result result;
 
 	text[0] = '\0';
-	result = backup_read_with(fs, FILE_PATH, &b, NULL);
+	result = SWEPT(backup_read_with)(fs, FILE_PATH, &b, NULL);
 	if (result != FSHA_OK)
 		return result;
 	(void)snprintf(text, 16, "%s%zu", b->workers[0].task_id, b->worker_count);

@@ -180,7 +180,7 @@ static int inspect(void *ctx, const struct fsu *fs)
 	result = cluster_open(fs, &options, &cluster, NULL);
 	if (result != FSHA_OK)
 		return result;
-	result = verify_run(&cluster, NULL, false, &i->summary, &i->found, NULL);
+	result = SWEPT(verify_run)(&cluster, NULL, false, &i->summary, &i->found, NULL);
 	cluster_close(&cluster);
 	return result;
 }

@@ -5,6 +5,7 @@
 
 #include "fsha/result.h"
 #include "tests/lib/sweep_internal.h"
+#include "tests/lib/swept.h"
 
 /* The scenario with a look at the outcome before its own. */
 struct oom {
@@ -61,7 +62,7 @@ bool oom_run(const struct sweep_scenario *scenario, bool (*outcome_is_fine)(int 
 	const struct sweep_call allocation = { .kind = CRASHFS_ALLOC };
 	struct oom oom = { scenario, outcome_is_fine };
 	struct sweep_scenario wrapped = *scenario;
-	struct sweep s = { .scenario = &wrapped, .report = ret_report };
+	struct sweep s = { .scenario = &wrapped, .report = ret_report, .kind = "oom" };
 
 	wrapped.ctx = &oom;
 	wrapped.setup = setup;
@@ -71,7 +72,8 @@ bool oom_run(const struct sweep_scenario *scenario, bool (*outcome_is_fine)(int 
 	*ret_report = (struct sweep_report){ 0 };
 	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = count_allocations(&s);
-	for (uint64_t at = 0; at < 2 * ret_report->calls && !sweep_enough(&s); at++) {
+	for (uint64_t at = 0; at < 2 * ret_report->calls && !sweep_enough(&s) && !swept_listing();
+	     at++) {
 		struct crashfs_fault fault = {
 			.client = scenario->client,
 			.at = at / 2,

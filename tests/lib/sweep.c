@@ -12,6 +12,7 @@
 
 #include "tests/lib/crashfs_internal.h"
 #include "tests/lib/sweep_internal.h"
+#include "tests/lib/swept.h"
 
 /* Power cuts that leave a part, besides those that leave all or nothing. */
 #define CUTS 3
@@ -253,7 +254,10 @@ void sweep_once(struct sweep *s, const struct crashfs_fault *faults, unsigned n_
 	for (unsigned i = 0; i < n_faults; i++)
 		crashfs_fault_arm(c, &faults[i]);
 	c->calls_left = s->n_calls * CALLS_FACTOR + CALLS_EXTRA;
+	swept_begin(s->kind, sc->name);
 	run.outcome = sc->operation(sc->ctx, crashfs_client(c, sc->client));
+	if (n_faults == 0)
+		swept_end();
 	fired = crashfs_faults_fired(c);
 	crashfs_fault_clear(c);
 	if (remember)
@@ -280,13 +284,13 @@ void sweep_once(struct sweep *s, const struct crashfs_fault *faults, unsigned n_
 
 bool sweep_run(const struct sweep_scenario *scenario, struct sweep_report *ret_report)
 {
-	struct sweep s = { .scenario = scenario, .report = ret_report };
+	struct sweep s = { .scenario = scenario, .report = ret_report, .kind = "sweep" };
 	struct way ways[WAYS_MAX];
 
 	*ret_report = (struct sweep_report){ 0 };
 	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = s.n_calls;
-	for (uint64_t at = 0; at < s.n_calls && !sweep_enough(&s); at++) {
+	for (uint64_t at = 0; at < s.n_calls && !sweep_enough(&s) && !swept_listing(); at++) {
 		size_t n = list_ways(&s.calls[at], scenario->exhaustive, ways);
 
 		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {
@@ -351,7 +355,7 @@ static void run_pairs_of(struct sweep *s, const struct crashfs_fault *first, str
 bool sweep_run_pairs(const struct sweep_scenario *scenario, unsigned window,
 		     struct sweep_report *ret_report)
 {
-	struct sweep s = { .scenario = scenario, .report = ret_report };
+	struct sweep s = { .scenario = scenario, .report = ret_report, .kind = "pairs" };
 	struct way ways[WAYS_MAX];
 	struct sweep_call *calls;
 	uint64_t n_calls;
@@ -361,7 +365,7 @@ bool sweep_run_pairs(const struct sweep_scenario *scenario, unsigned window,
 	ret_report->calls = n_calls = s.n_calls;
 	calls = s.calls;
 	s.calls = NULL;
-	for (uint64_t at = 0; at < n_calls && !sweep_enough(&s); at++) {
+	for (uint64_t at = 0; at < n_calls && !sweep_enough(&s) && !swept_listing(); at++) {
 		size_t n = list_ways_of_pairs(&calls[at], false, ways);
 
 		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {
