@@ -15,7 +15,7 @@ struct sweep_call {
 struct sweep {
 	const struct sweep_scenario *scenario;
 	struct sweep_report *report;
-	const char *kind; /* "sweep", "pairs", "oom" */
+	const char *kind;         /* "sweep", "pairs", "oom" */
 	struct sweep_call *calls; /* of the run before, which failed less */
 	uint64_t n_calls;
 	size_t text_len;
