@@ -282,6 +282,11 @@ check-fuse: ## hangs, failures and power cuts of a filesystem under real process
 
 # The protocol as a model, checked by spin.
 
+.PHONY: check-model
+check-model: ## check the protocol exhaustively, and that its checks find mistakes (MODEL=lease: some of them)
+	@tools/install-deps build proof
+	@tests/model/run -b '$(abspath $(BUILD))' $(MODEL)
+
 # Fuzzers: clang's. What they start from is tests/fuzz/corpus; what they find goes on in the tree
 # where they are built.
 
