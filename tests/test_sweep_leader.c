@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/actor.h"
+#include "tests/lib/run.h"
 #include "tests/lib/sweep.h"
 
 #define A 0
@@ -321,23 +322,43 @@ static const char *check_beat(void *ctx, struct crashfs *after, const struct swe
 
 typedef const char *check_function(void *ctx, struct crashfs *after, const struct sweep_run *run);
 
-static void sweep(const char *name, void (*setup)(void *ctx, struct crashfs *disk),
-		  int (*operation)(void *ctx, const struct fsu *fs), check_function *check,
-		  unsigned client)
+static struct sweep_scenario scenario_of(struct scene *scene, const char *name,
+					 void (*setup)(void *ctx, struct crashfs *disk),
+					 int (*operation)(void *ctx, const struct fsu *fs),
+					 check_function *check, unsigned client)
 {
-	struct scene scene;
-	const struct sweep_scenario scenario = {
+	return (struct sweep_scenario){
 		.name = name,
 		.options = { .seed = 1 },
 		.client = client,
-		.ctx = &scene,
+		.ctx = scene,
 		.setup = setup,
 		.operation = operation,
 		.check = check,
 		.teardown = finish,
 	};
+}
+
+static void sweep(const char *name, void (*setup)(void *ctx, struct crashfs *disk),
+		  int (*operation)(void *ctx, const struct fsu *fs), check_function *check,
+		  unsigned client)
+{
+	struct scene scene;
+	const struct sweep_scenario scenario =
+		scenario_of(&scene, name, setup, operation, check, client);
 
 	sweep_assert(&scenario);
+}
+
+/* Two calls fail, the second one among those that come soon after the first. */
+static void sweep_pairs(const char *name, void (*setup)(void *ctx, struct crashfs *disk),
+			int (*operation)(void *ctx, const struct fsu *fs), check_function *check)
+{
+	struct scene scene;
+	const struct sweep_scenario scenario =
+		scenario_of(&scene, name, setup, operation, check, A);
+
+	sweep_assert_pairs(&scenario, (unsigned)test_size(2, 8, 40));
 }
 
 static void add_is_old_or_new_at_every_fault(void **state)
@@ -394,6 +415,39 @@ static void recovery_reads_right_or_fails_at_every_fault(void **state)
 	sweep("recover", start_leader, recover, check_unchanged, B);
 }
 
+static void writes_are_old_or_new_at_every_pair_of_faults(void **state)
+{
+	(void)state;
+	sweep_pairs("add", start_leader, add, check_add);
+	sweep_pairs("replace", start_leader, replace, check_replace);
+	sweep_pairs("remove", start_leader, removal, check_removal);
+}
+
+static void claims_are_granted_or_leave_the_next_free_at_every_pair_of_faults(void **state)
+{
+	(void)state;
+	sweep_pairs("claim", start_contender, claim, check_claim);
+	sweep_pairs("takeover", start_standby, claim, check_standby);
+}
+
+static void resigning_leaves_the_next_free_at_every_pair_of_faults(void **state)
+{
+	(void)state;
+	sweep_pairs("resign", start_leader, resign, check_unchanged);
+}
+
+static void heartbeat_is_known_or_expired_at_every_pair_of_faults(void **state)
+{
+	(void)state;
+	sweep_pairs("heartbeat", start_leader, beat, check_beat);
+}
+
+static void cleaning_loses_nothing_at_every_pair_of_faults(void **state)
+{
+	(void)state;
+	sweep_pairs("clean", start_with_garbage, clean, check_unchanged);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +460,11 @@ int main(void)
 		cmocka_unit_test(heartbeat_survives_every_fault),
 		cmocka_unit_test(cleaning_loses_nothing_at_every_fault),
 		cmocka_unit_test(recovery_reads_right_or_fails_at_every_fault),
+		cmocka_unit_test(writes_are_old_or_new_at_every_pair_of_faults),
+		cmocka_unit_test(claims_are_granted_or_leave_the_next_free_at_every_pair_of_faults),
+		cmocka_unit_test(resigning_leaves_the_next_free_at_every_pair_of_faults),
+		cmocka_unit_test(heartbeat_is_known_or_expired_at_every_pair_of_faults),
+		cmocka_unit_test(cleaning_loses_nothing_at_every_pair_of_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include "tests/lib/holder.h"
 #include "tests/lib/oom.h"
+#include "tests/lib/run.h"
 
 #define ELECTION "dispatcher"
 #define CHECK(condition)                                                                           \
@@ -237,7 +238,7 @@ static void a_removal_survives_pairs_of_faults(void **state)
 	};
 
 	(void)state;
-	sweep_assert_pairs(&scenario, 4);
+	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 8, 40));
 }
 
 int main(void)
