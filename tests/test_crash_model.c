@@ -17,6 +17,7 @@
 #include "tests/lib/disk.h"
 
 #define LIMIT test_size(24, 100, 1000)
+#define LOCAL ((struct stage_options){ 0, LIMIT, 0 })
 
 /* ---- who leads ---- */
 
@@ -35,7 +36,7 @@ static void a_cluster_appears_whole_and_its_first_leader_keeps_his_epoch(void **
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "creation", 0, LIMIT);
+	stage_open(&s, "creation", LOCAL);
 	stage_begin(&s);
 	step(&s, "create", holder_try_start_reader(&s.h, s.disk, 0));
 	step(&s, "join", holder_try_join(&s.h));
@@ -79,7 +80,7 @@ static void offices_change_hands_and_no_epoch_comes_twice(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "offices", 0, LIMIT);
+	stage_open(&s, "offices", LOCAL);
 	stage_lead(&s);
 	stage_begin(&s);
 	for (unsigned i = 0; i < 2; i++) {
@@ -139,7 +140,7 @@ static void play_store(const char *name, int64_t cache_ns)
 {
 	struct shelf f;
 
-	shelf_open(&f, name, cache_ns, LIMIT);
+	shelf_open(&f, name, (struct stage_options){ cache_ns, LIMIT, 0 });
 	must(&f.s, fsha_state_store_set_discard(f.store, discard, NULL, &f.s.error));
 	stage_begin(&f.s);
 	step(&f.s, "first add", add(&f, "k1", "one"));
@@ -184,7 +185,7 @@ static void play_doubt(const char *name, fsha_result (*change)(struct shelf *f, 
 	};
 	struct shelf f;
 
-	shelf_open(&f, name, 0, LIMIT);
+	shelf_open(&f, name, LOCAL);
 	must(&f.s, change_many(&f, "old"));
 	must(&f.s, replace(&f, "k1", "older"));
 	stage_begin(&f.s);
@@ -245,7 +246,7 @@ static void play_jobs(const char *name, bool keep)
 	fsha_running_jobs *running;
 	struct stage s;
 
-	stage_open(&s, name, 0, LIMIT);
+	stage_open(&s, name, LOCAL);
 	stage_lead(&s);
 	s.h.services->job_result_delete = !keep;
 	must(&s, fsha_job_graph_store_open(s.h.services, &graphs, &s.error));
@@ -325,7 +326,7 @@ static void checkpoints_come_before_those_that_they_replace_go(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "checkpoints", 0, LIMIT);
+	stage_open(&s, "checkpoints", LOCAL);
 	stage_lead(&s);
 	options.max_retained = 1;
 	options.discard = drop;
@@ -356,7 +357,7 @@ static void a_job_that_ends_leaves_nothing_and_loses_nothing_before(void **state
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "end of a job", 0, LIMIT);
+	stage_open(&s, "end of a job", LOCAL);
 	stage_lead(&s);
 	options.max_retained = 2;
 	must(&s, checkpoint_open(s.h.services, &job, &options, &store, &s.error));
@@ -386,7 +387,7 @@ static void blobs_come_and_go_whole(void **state)
 	(void)state;
 	assert_non_null(data);
 	memset(data, 'b', 70000);
-	stage_open(&s, "blobs", 0, LIMIT);
+	stage_open(&s, "blobs", LOCAL);
 	stage_lead(&s);
 	assert_int_equal(fsha_blob_key_parse("p-0000000000000000000000000000000000000001-"
 					     "00000000000000000000000000000001",
@@ -439,7 +440,7 @@ static void workers_change_all_at_once_and_no_id_comes_twice(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, "workers", 0, LIMIT);
+	stage_open(&s, "workers", LOCAL);
 	stage_lead(&s);
 	must(&s, fsha_worker_store_open(s.h.services, &store, &s.error));
 	must(&s, fsha_worker_store_start(store, &s.error));
@@ -473,7 +474,7 @@ static void gc_takes_nothing_that_counts(void **state)
 	struct shelf f;
 
 	(void)state;
-	shelf_open(&f, "gc", 0, LIMIT);
+	shelf_open(&f, "gc", LOCAL);
 	must(&f.s, add(&f, "k1", "one"));
 	must(&f.s, add(&f, "k2", "one"));
 	must(&f.s, replace(&f, "k1", "two"));
@@ -481,14 +482,43 @@ static void gc_takes_nothing_that_counts(void **state)
 	must(&f.s, change_many(&f, "batch"));
 	must(&f.s, replace(&f, "k1", "three"));
 	crashfs_kill_client(f.s.disk, 0);
-	services_store_close(f.s.h.services, f.raw);
-	fsha_state_store_close(f.store);
+	shelf_put_down(&f);
 	holder_stop(&f.s.h);
 	stage_lead(&f.s);
 	stage_begin(&f.s);
 	step(&f.s, "gc", gc(&f.s, 0));
 	crashfs_advance(f.s.disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
 	step(&f.s, "gc again", gc(&f.s, 0));
+	stage_close(&f.s);
+}
+
+/* A record that somebody damaged: it is where it was, or in quarantine, and nothing else suffers.
+ */
+static void repair_takes_away_what_is_damaged_and_nothing_else(void **state)
+{
+	fsha_repair_options options = FSHA_REPAIR_OPTIONS_INIT;
+	const char *names;
+	char path[300];
+	struct shelf f;
+
+	(void)state;
+	shelf_open(&f, "repair", LOCAL);
+	must(&f.s, add(&f, "k1", "one"));
+	must(&f.s, add(&f, "k2", "one"));
+	names = strstr(crashfs_ls(f.s.disk, "/c/state/ns"), "k1~");
+	assert_non_null(names);
+	(void)snprintf(path, sizeof(path), "/c/state/ns/%.*s", (int)strcspn(names, "\n"), names);
+	crashfs_put(f.s.disk, path, "damaged", 7);
+	crashfs_kill_client(f.s.disk, 0);
+	shelf_put_down(&f);
+	holder_stop(&f.s.h);
+	stage_lead(&f.s);
+	stage_begin(&f.s);
+	options.flags = FSHA_REPAIR_APPLY;
+	step(&f.s, "repair", fsha_repair(f.s.h.services, &options, NULL, NULL, NULL, &f.s.error));
+	options.flags |= FSHA_REPAIR_ACCEPT_OLDER;
+	step(&f.s, "repair again",
+	     fsha_repair(f.s.h.services, &options, NULL, NULL, NULL, &f.s.error));
 	stage_close(&f.s);
 }
 
@@ -505,6 +535,7 @@ int main(void)
 		cmocka_unit_test(blobs_come_and_go_whole),
 		cmocka_unit_test(workers_change_all_at_once_and_no_id_comes_twice),
 		cmocka_unit_test(gc_takes_nothing_that_counts),
+		cmocka_unit_test(repair_takes_away_what_is_damaged_and_nothing_else),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -43,20 +43,11 @@ struct stage {
 				 (stage)->error.message, crashfs_log((stage)->disk)); \
 	} while (0)
 
-/* `limit` states of each frame are looked at. */
-static inline struct film_options film_settings(const char *name, uint64_t limit)
-{
-	uint64_t seed = 1;
-
-	(void)test_seed(&seed);
-	return (struct film_options){
-		.name = name,
-		.elections = all_elections,
-		.limit = limit,
-		.again = 40,
-		.seed = seed,
-	};
-}
+/* What differs between films: caches of hosts, or one kernel (0); states of each frame; chance. */
+struct stage_options {
+	int64_t cache_ns;
+	uint64_t limit, seed; /* seed 0: SEED, or 1 */
+};
 
 /* The lease must not end while the film is on. */
 static inline void hold_lease(struct holder *h)
@@ -64,14 +55,20 @@ static inline void hold_lease(struct holder *h)
 	lease_begin(&h->services->member->lease, fsu_now_ns(h->fs), 36000 * FSU_NS_PER_S);
 }
 
-static inline void stage_open(struct stage *s, const char *name, int64_t cache_ns, uint64_t limit)
+static inline void stage_open(struct stage *s, const char *name, struct stage_options o)
 {
-	const struct film_options options = film_settings(name, limit);
+	uint64_t seed = 1;
 
+	(void)test_seed(&seed);
+	if (o.seed)
+		seed = o.seed;
 	*s = (struct stage){ .error = FSHA_ERROR_INIT };
-	s->disk = crashfs_create(
-		&(struct crashfs_options){ .seed = options.seed, .cache_ns = cache_ns });
-	s->film = film_open(&options);
+	s->disk = crashfs_create(&(struct crashfs_options){ .seed = seed, .cache_ns = o.cache_ns });
+	s->film = film_open(&(struct film_options){ .name = name,
+						    .elections = all_elections,
+						    .limit = o.limit,
+						    .again = 40,
+						    .seed = seed });
 }
 
 /* A leader of all of them, whose coming was no part of it. */
@@ -124,26 +121,36 @@ struct shelf {
 	struct store *raw;
 };
 
-static inline void shelf_open(struct shelf *f, const char *name, int64_t cache_ns, uint64_t limit)
+static inline void shelf_take_up(struct shelf *f)
 {
 	const struct store_options options = { .directory = "state/ns",
 					       .election = DISPATCHER,
 					       .kind = FSU_KIND_STATE,
 					       .owned = true };
 
-	stage_open(&f->s, name, cache_ns, limit);
-	stage_lead(&f->s);
 	must(&f->s,
 	     fsha_state_store_open(f->s.h.services, "ns", DISPATCHER, &f->store, &f->s.error));
 	must(&f->s, services_store_open(f->s.h.services, &options, &f->raw, &f->s.error));
 	f->raw->compact_files = 3;
 }
 
+static inline void shelf_put_down(struct shelf *f)
+{
+	services_store_close(f->s.h.services, f->raw);
+	fsha_state_store_close(f->store);
+}
+
+static inline void shelf_open(struct shelf *f, const char *name, struct stage_options o)
+{
+	stage_open(&f->s, name, o);
+	stage_lead(&f->s);
+	shelf_take_up(f);
+}
+
 static inline void shelf_close(struct shelf *f)
 {
 	film_end(f->s.film);
-	services_store_close(f->s.h.services, f->raw);
-	fsha_state_store_close(f->store);
+	shelf_put_down(f);
 	stage_close(&f->s);
 }
 

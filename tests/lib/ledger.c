@@ -62,7 +62,7 @@ const struct ledger_entry *ledger_find(const struct ledger *ledger, const char *
 
 bool ledger_entry_same(const struct ledger_entry *a, const struct ledger_entry *b)
 {
-	return a->form == b->form && a->digest == b->digest &&
+	return a->form == b->form && a->digest == b->digest && a->damaged == b->damaged &&
 	       fsha_version_compare(&a->version, &b->version) == 0;
 }
 
@@ -125,6 +125,12 @@ static fsha_result read_value(struct holder *h, struct store *store,
 
 	result = store_get_any(store, handle->key, &record, &entry->version, &entry->form,
 			       &h->error);
+	if (result == FSHA_E_CORRUPT) {
+		entry->version = handle->version;
+		entry->form = handle->form;
+		entry->damaged = true;
+		return FSHA_OK;
+	}
 	if (result == FSHA_E_NOT_FOUND)
 		return error_set(&h->error, FSHA_E_CORRUPT, 0, "read",
 				 "'%s' is listed and not found", entry->name);

@@ -19,6 +19,7 @@ struct ledger_entry {
 	char election[FSU_COMPONENT_MAX + 1];
 	fsha_version version;
 	enum name_form form;
+	bool damaged;    /* it cannot be read */
 	uint64_t digest; /* of its bytes */
 };
 
@@ -30,8 +31,8 @@ struct ledger {
 };
 
 /*
- * What `h` reads; `existed`: there was a cluster before it came. A value that cannot be read is an
- * error, as is one that a listing shows and nobody finds.
+ * What `h` reads; `existed`: there was a cluster before it came. A value that a listing shows and
+ * nobody finds is an error.
  */
 fsha_result ledger_read(struct ledger *ledger, struct holder *h, bool existed);
 void ledger_done(struct ledger *ledger);
