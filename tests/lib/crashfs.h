@@ -12,6 +12,25 @@
  * twice never stands under two names, and a directory whose removal was kept was empty. An fsync of
  * a file that failed (not by EINTR) has lost the data: the next one succeeds and saves nothing.
  *
+ * Is that what real filesystems leave? It is wider: ext4 (data=ordered), XFS and an NFS server that
+ * exports either with "sync" keep what was done up to some moment and nothing later; btrfs may keep
+ * what an fsync names before what came earlier, and so may the log of a file's fsync in XFS and
+ * ext4 (fast commits), each change of a name whole; an "async" export loses all of the last seconds.
+ * All of these are among the subsets. What is left out, and why:
+ *
+ *   - a rename of which one half is kept: no journal does that; split_renames is for it
+ *   - a directory whose removal was kept and what emptied it was not. So the fsync of an election
+ *     after fencing makes durable what the former leader had published from his tenure. Nothing
+ *     that was acknowledged rests on it: only a write whose writer was never told, which the next
+ *     leader has read, could vanish again
+ *   - content that is kept in the middle and lost before and behind it, or that is another file's
+ *     (ext4 data=writeback): every content that counts was synced before its name was made, and is
+ *     checked by its checksum
+ *   - an fsync that says that it worked and did not: a disk that lies, an "async" export whose
+ *     server fails while its clients go on (crashfs_restart keeps what they have)
+ *   - times and change counters that go back: they only grow here, also over a power cut
+ *   - content that was synced and rots
+ *
  * Clients: each has its own struct fsu, descriptors, and caches as NFS has them: attributes, data,
  * positive and negative lookups, listings. Caches live for `cache_ns` of the simulated time; statx
  * with AT_STATX_FORCE_SYNC of a directory drops what is cached below it when the directory has
