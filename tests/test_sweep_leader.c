@@ -358,7 +358,7 @@ static void sweep_pairs(const char *name, void (*setup)(void *ctx, struct crashf
 	const struct sweep_scenario scenario =
 		scenario_of(&scene, name, setup, operation, check, A);
 
-	sweep_assert_pairs(&scenario, (unsigned)test_size(2, 8, 40));
+	sweep_assert_pairs(&scenario, (unsigned)test_size(8, 40, 1000));
 }
 
 static void add_is_old_or_new_at_every_fault(void **state)

@@ -15,7 +15,7 @@
  * Is that what real filesystems leave? It is wider: ext4 (data=ordered), XFS and an NFS server that
  * exports either with "sync" keep what was done up to some moment and nothing later; btrfs may keep
  * what an fsync names before what came earlier, and so may the log of a file's fsync in XFS and
- * ext4 (fast commits), each change of a name whole; an "async" export loses all of the last seconds.
+ * ext4 (fast commits), each change of a name whole; an "async" export loses the last seconds.
  * All of these are among the subsets. What is left out, and why:
  *
  *   - a rename of which one half is kept: no journal does that; split_renames is for it
