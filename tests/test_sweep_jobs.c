@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fsha/fsha.h"
+#include "src/checkpoint/checkpoint.h"
 #include "src/services/services.h"
 #include "tests/lib/ledger.h"
 #include "tests/lib/oom.h"
