@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 #include "tests/lib/run.h"
 #include "tests/process/process.h"
@@ -64,8 +65,8 @@ static inline unsigned long fault(const char *format, ...)
 static inline void fault_start(uint64_t seed)
 {
 	char path[600], seed_text[32];
-	char *argv[] = { path, (char *)(uintptr_t) "-s", seed_text, f.dirs[0], f.dirs[1], f.dirs[2],
-			 NULL };
+	char option[] = "-rs";
+	char *argv[] = { path, option, seed_text, f.dirs[0], f.dirs[1], f.dirs[2], NULL };
 
 	helper_path("", path, sizeof(path));
 	(void)strcpy(strstr(path, "process_"), "fuse_faultfs");
@@ -81,13 +82,11 @@ static inline void fault_start(uint64_t seed)
 	(void)strcpy(t.dir, f.dirs[0]);
 }
 
-/* What still hangs ends with an error. */
+/* What still hangs ends with an error; the directories go. */
 static inline void fault_stop(void)
 {
 	process_quit(&f.server);
-	for (int i = 0; i < CLIENTS; i++)
-		assert_int_equal(rmdir(f.dirs[i]), 0);
-	assert_int_equal(rmdir(f.base), 0);
+	assert_int_equal(access(f.base, F_OK), -1);
 }
 
 static inline int fault_setup_lease(const char *lease)

@@ -1,16 +1,19 @@
 /*
- * fuse_faultfs [-s SEED] [-t SECONDS] [-S] DIRECTORY...
+ * fuse_faultfs [-s SEED] [-t SECONDS] [-r] DIRECTORY...
  *
  * Mounts one crashfs on each of the directories, says "ok" when it is there, and obeys: faultfs.h.
- * -S: the two halves of an unsynced rename may be split by a power cut; -t: its time limit (600).
+ * -s: of what it draws; -t: its time limit (600); -r: it removes the directories when it ends, and
+ * the one that they lie in, if they are empty.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "tests/fuse/faultfs.h"
 
@@ -166,28 +169,58 @@ static void obey(struct faultfs *fs, char *line)
 		say("error no such command");
 }
 
+/* The read of a command ends with EINTR, and we with it; should that not work, soon after. */
+static void on_end(int signal_number)
+{
+	(void)signal_number;
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)alarm(10);
+}
+
+static void end_at_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_end };
+
+	(void)sigaction(SIGHUP, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void remove_directories(const struct faultfs *fs)
+{
+	char parent[PATH_MAX];
+
+	for (unsigned i = 0; i < fs->n_mounts; i++)
+		(void)rmdir(fs->mounts[i].path);
+	(void)snprintf(parent, sizeof(parent), "%s", fs->mounts[0].path);
+	if (strrchr(parent, '/') && strrchr(parent, '/') != parent)
+		*strrchr(parent, '/') = '\0';
+	(void)rmdir(parent);
+}
+
 static int usage(void)
 {
-	(void)fputs("usage: fuse_faultfs [-s SEED] [-t SECONDS] [-S] DIRECTORY...\n", stderr);
+	(void)fputs("usage: fuse_faultfs [-s SEED] [-t SECONDS] [-r] DIRECTORY...\n", stderr);
 	return 2;
 }
 
-static bool parse_options(int argc, char **argv, struct crashfs_options *options)
+static bool parse_options(int argc, char **argv, struct crashfs_options *options, bool *ret_remove)
 {
 	unsigned limit_s = 600;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:t:S")) != -1) {
+	while ((option = getopt(argc, argv, "s:t:r")) != -1) {
 		if (option == 's')
 			options->seed = strtoull(optarg, NULL, 0);
 		else if (option == 't')
 			limit_s = (unsigned)strtoul(optarg, NULL, 10);
-		else if (option == 'S')
-			options->split_renames = true;
+		else if (option == 'r')
+			*ret_remove = true;
 		else
 			return false;
 	}
-	/* When it is killed the kernel aborts the mounts, since their descriptors are closed. */
 	(void)alarm(limit_s);
 	return optind < argc && argc - optind <= CRASHFS_CLIENTS;
 }
@@ -197,13 +230,15 @@ int main(int argc, char **argv)
 	static struct faultfs fs = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 	struct crashfs_options options = { .seed = 1 };
 	pthread_condattr_t attr;
+	bool remove = false;
 	char line[512];
 
-	if (!parse_options(argc, argv, &options))
+	end_at_signals();
+	if (!parse_options(argc, argv, &options, &remove))
 		return usage();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	/* Should it be killed, the kernel aborts the mounts, since their descriptors are closed. */
+	if (prctl(PR_SET_PDEATHSIG, SIGHUP) < 0)
 		return 2;
-	(void)signal(SIGPIPE, SIG_IGN);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&fs.changed, &attr);
@@ -226,6 +261,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin))
 		obey(&fs, line);
 	stop_all(&fs);
+	if (remove)
+		remove_directories(&fs);
 	crashfs_destroy(fs.crashfs);
 	return 0;
 }
