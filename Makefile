@@ -366,7 +366,7 @@ PUBLIC := $(wildcard include/fsha/*.h)
 stamps = $(patsubst %,$(L)/%.$(1),$(2))
 
 .PHONY: lint-all
-lint-all: lint-layers $(call stamps,format,$(ALL_SRC) $(HEADERS)) $(call stamps,header,$(PUBLIC)) \
+lint-all: lint-layers lint-guarantees $(call stamps,format,$(ALL_SRC) $(HEADERS)) $(call stamps,header,$(PUBLIC)) \
 	$(call stamps,tidy,$(ALL_SRC)) $(call stamps,cppcheck,$(ALL_SRC)) \
 	$(call stamps,analyzer,$(ALL_SRC)) $(call stamps,shellcheck,$(SCRIPTS)) $(L)/man
 
@@ -374,6 +374,11 @@ lint-all: lint-layers $(call stamps,format,$(ALL_SRC) $(HEADERS)) $(call stamps,
 lint-layers:
 	@tools/lint-layers --self-test
 	@tools/lint-layers
+
+.PHONY: lint-guarantees
+lint-guarantees:
+	@tools/lint-guarantees --self-test
+	@tools/lint-guarantees
 
 $(L)/%.format: % .clang-format
 	@mkdir -p $(@D)
