@@ -261,16 +261,26 @@ check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, 
 check-programs: all $(TESTS) $(PROCESS) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
-RUN_TESTS = BUILD='$(abspath $(BUILD))' \
+SAN_OPTIONS = \
 	ASAN_OPTIONS="$${ASAN_OPTIONS-detect_stack_use_after_return=1:strict_string_checks=1}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS-print_stacktrace=1}" \
-	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}" \
+	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}"
+RUN_TESTS = BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) \
 	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) $(FUZZ) -- \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 # ---- Proof ---------------------------------------------------------------------------------------
 
 # Storms: real processes on filesystems of their own. Needs root.
+
+.PHONY: check-storm
+check-storm: ## storms of kills, stops, full disks, shut down filesystems, odd clocks; root, loop devices
+	@tools/install-deps build proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) storm-programs
+	@BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) tests/storm/check_storm.sh $(STORMS)
+
+.PHONY: storm-programs
+storm-programs: $(STORM) $(BUILD)/tests/process_check_history $(CLI)
 
 # A filesystem that hangs, fails and forgets at command. Needs FUSE.
 

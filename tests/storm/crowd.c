@@ -157,6 +157,7 @@ void crowd_start(struct crowd *c, unsigned slot)
 
 	for (int e = 0; e < ELECTIONS; e++)
 		atomic_store(&s->leads[e], 0);
+	atomic_store(&s->writing, 0);
 	p->incarnation++;
 	p->stopped = false;
 	enter_time(c, p);
@@ -257,6 +258,7 @@ void crowd_stop(struct crowd *c, unsigned slot)
 {
 	signal_and_see(c, slot, SIGSTOP, WUNTRACED);
 	c->stops++;
+	c->stops_of_writes += atomic_load(&c->page->slots[slot].writing);
 }
 
 void crowd_continue(struct crowd *c, unsigned slot)

@@ -31,7 +31,7 @@ struct crowd {
 	struct page *page;
 	struct process all[PAGE_SLOTS]; /* contenders, then readers */
 	int log_fd;
-	unsigned long kills, kills_of_leaders, stops, cycles;
+	unsigned long kills, kills_of_leaders, stops, stops_of_writes, cycles, jumps;
 };
 
 void crowd_open(struct crowd *c);

@@ -1,11 +1,13 @@
 /* Processes that are killed, and processes that are stopped for longer than their lease. */
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/storm/crowd.h"
 
-#define CALM 64     /* kills after which everything must work again */
-#define BURST 48    /* one kill in so many is one of all at once */
-#define WAKE_MS 300 /* beyond the lease and a quarter of it */
+#define CALM 64            /* kills after which everything must work again */
+#define BURST 48           /* one kill in so many is one of all at once */
+#define WRITE_NS 200000000 /* that a leader does not write for */
+#define WAKE_MS 300        /* beyond the lease and a quarter of it */
 
 /* ---- killed ---- */
 
@@ -70,6 +72,20 @@ static bool is_revoked(const struct slot *slot, const uint64_t *epochs)
 	return true;
 }
 
+/* Most of them are stopped in the middle of a write, wherever in it that is. */
+static void await_write(struct crowd *c, unsigned victim)
+{
+	const struct timespec pause = { 0, 100000 };
+	int64_t end_ns = page_now_ns() + WRITE_NS;
+
+	if (crowd_random(c, 4) == 0)
+		return;
+	while (!atomic_load(&c->page->slots[victim].writing) && page_now_ns() < end_ns)
+		(void)nanosleep(&pause, NULL);
+	for (uint64_t us = crowd_random(c, 10); us > 0; us--)
+		(void)nanosleep(&pause, NULL);
+}
+
 /* Stop it until it is replaced everywhere; when it wakes up it must find out by itself. */
 static void stop_one(struct crowd *c, unsigned victim)
 {
@@ -77,6 +93,7 @@ static void stop_one(struct crowd *c, unsigned victim)
 	int64_t end_ns = page_now_ns() + LIMIT_NS;
 	uint64_t epochs[ELECTIONS];
 
+	await_write(c, victim);
 	crowd_stop(c, victim);
 	for (int e = 0; e < ELECTIONS; e++)
 		epochs[e] = atomic_load(&slot->leads[e]);

@@ -95,6 +95,34 @@ static void disagree(struct crowd *c, const char *path)
 		c->all[i].boottime_offset_s = i % 2 ? (int64_t)i * DAY_S * 100 : -(int64_t)i * 10;
 }
 
+static void await_ready(struct crowd *c)
+{
+	int64_t end_ns = page_now_ns() + LIMIT_NS;
+
+	for (unsigned i = 0; i < c->members; i++)
+		while (atomic_load(&c->page->slots[i].ready) != c->all[i].incarnation) {
+			if (page_now_ns() > end_ns)
+				crowd_fail(c, "process %u does not take part", i);
+			crowd_sleep(c, 5000);
+		}
+}
+
+/* The clocks were what they should be: no two boot times alike, the wall clock in motion. */
+static void assert_disagreed(struct crowd *c)
+{
+	for (unsigned i = 1; i < c->members; i++) {
+		int64_t off_ns = atomic_load(&c->page->slots[i].boottime_ns) -
+				 atomic_load(&c->page->slots[0].boottime_ns);
+
+		if (llabs(off_ns / 1000000000 - c->all[i].boottime_offset_s) > 1)
+			crowd_fail(c, "process %u has the boot time of the host", i);
+	}
+	c->jumps = atomic_load(&c->page->slots[0].jumps);
+	if (c->jumps < c->count * JUMPS / 2)
+		crowd_fail(c, "the wall clock of the first process jumped only %lu times",
+			   c->jumps);
+}
+
 void disturb_clocks(struct crowd *c)
 {
 	char path[600];
@@ -109,12 +137,11 @@ void disturb_clocks(struct crowd *c)
 	crowd_start(c, 0);
 	crowd_await_leaders(c);
 	crowd_start_all(c);
-	for (unsigned i = 0; i < c->members; i++)
-		while (atomic_load(&c->page->slots[i].ready) != c->all[i].incarnation)
-			crowd_sleep(c, 5000);
+	await_ready(c);
 	for (c->cycles = 0; c->cycles < c->count; c->cycles++) {
 		assert_steady(c, path);
 		replace_leaders(c);
-		crowd_sleep(c, 500000);
+		await_ready(c);
 	}
+	assert_disagreed(c);
 }

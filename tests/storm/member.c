@@ -26,6 +26,7 @@
 
 #define REPEATS 5
 #define KEYS_MAX 8
+#define JUMP_NS INT64_C(1800000000000)
 #define LEADS_NS 20000000 /* between two questions to has_leadership */
 
 static struct {
@@ -112,12 +113,33 @@ static uint64_t term_of(enum election e, fsha_uuid *ret_session)
 	return epoch;
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* That clocks are what the storm has made of them is seen from here. */
+static void look_at_clocks(int64_t *wall_ns)
+{
+	const int64_t now_ns = page_now_ns(), ahead_ns = clock_ns(CLOCK_REALTIME) - now_ns;
+
+	if (*wall_ns && llabs(ahead_ns - *wall_ns) > JUMP_NS)
+		atomic_fetch_add(&m.slot->jumps, 1);
+	*wall_ns = ahead_ns;
+	atomic_store(&m.slot->boottime_ns, clock_ns(CLOCK_BOOTTIME) - now_ns);
+}
+
 /* Asks all the time who leads, also while the main thread waits for the storage. */
 static void *ask(void *arg)
 {
 	const struct timespec pause = { 0, LEADS_NS };
+	int64_t wall_ns = 0;
 
 	while (!ending) {
+		look_at_clocks(&wall_ns);
 		for (int e = 0; e < ELECTIONS; e++) {
 			fsha_uuid session;
 			uint64_t epoch = term_of((enum election)e, &session);
@@ -197,29 +219,29 @@ static void write_one(enum kind kind, unsigned key, bool removal, uint64_t epoch
 	const enum election e = store_kinds[kind].election;
 	fsha_error error = FSHA_ERROR_INIT;
 	char text[KEY_SIZE], value[OPS_VALUE_SIZE];
+	const struct ops_value own = { epoch, ++m.sequence[e],
+				       stores_random(&m.stores, UINT64_C(1) << 32) };
 	struct ops_event begin;
 	enum ops_outcome outcome;
 	fsha_result result;
 	fsha_uuid session;
 
-	begin.value = (struct ops_value){ epoch, ++m.sequence[e],
-					  stores_random(&m.stores, UINT64_C(1) << 32) };
-	ops_value_format(&begin.value, value);
+	ops_value_format(&own, value);
 	if (!stores_key(&m.stores, kind, key, removal ? NULL : value, text)) {
 		removal = true;
 		(void)stores_key(&m.stores, kind, key, NULL, text);
 	}
-	{
-		const struct ops_value own = begin.value;
-
-		begin = begin_event(removal ? OPS_REMOVE : OPS_WRITE, e, text);
-		begin.epoch = epoch;
-		begin.value = own;
-	}
+	begin = begin_event(removal ? OPS_REMOVE : OPS_WRITE, e, text);
+	begin.epoch = epoch;
+	begin.value = own;
 	log_event(begin);
+	atomic_store(&m.slot->writing, 1);
 	result = change(kind, key, removal, value, &error);
+	atomic_store(&m.slot->writing, 0);
 	outcome = ops_outcome_of_write(result, &error);
-	if (term_of(e, &session) > epoch)
+	/* Lost and won again meanwhile: should the write have come under the newer term, the
+	 * history would call it one of the older. Told, so that nobody looks for another cause. */
+	if (outcome == OPS_OK && term_of(e, &session) > epoch)
 		atomic_fetch_add(&m.page->regranted, 1);
 	log_end(outcome, NULL);
 	count_write(kind, removal, outcome, result, &error);

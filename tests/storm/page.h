@@ -34,7 +34,10 @@ enum kind {
 
 struct slot {
 	_Atomic uint64_t leads[ELECTIONS]; /* the epoch in which it was granted; 0: it was not */
+	_Atomic uint32_t writing;          /* it is in a call that writes */
 	_Atomic uint64_t ready;            /* the incarnation that takes part */
+	_Atomic int64_t boottime_ns;       /* how far its boot time is ahead of its other clock */
+	_Atomic uint64_t jumps;            /* of the wall clock, by more than half an hour */
 };
 
 /* What became of the operations on one kind of store. */
