@@ -16,7 +16,7 @@
 #include "src/services/cleanup.h"
 #include "tests/lib/disk.h"
 
-#define LIMIT test_size(24, 100, 1000)
+#define LIMIT test_size(24, 100, 400)
 #define LOCAL ((struct stage_options){ 0, LIMIT, 0 })
 
 /* ---- who leads ---- */

@@ -33,7 +33,10 @@ static void see(void *ctx, struct crashfs *after)
 		used = strlen(seen->text);
 		seen->text[used] = '=';
 		for (size_t i = 0; i < len; i++)
-			seen->text[used + 1 + i] = data[i] ? (char)data[i] : '0';
+			if (data[i])
+				memcpy(seen->text + used + 1 + i, data + i, 1);
+			else
+				seen->text[used + 1 + i] = '0';
 		seen->text[used + 1 + len] = '\0';
 	}
 	seen->digests[seen->count++ % LIMIT] = crashfs_digest(after);
