@@ -62,6 +62,7 @@ static inline void hosts_log(struct ops_event event)
 static inline void hosts_start(unsigned slot, const char *role)
 {
 	char path[600], storage[64], logs[40], texts[3][32], role_text[16], lease[16];
+	uint64_t number = ++h.incarnation, member_seed = h.seed * 31 + number;
 	char *argv[] = {
 		path, storage, logs, texts[0], texts[1], role_text, lease, texts[2], NULL
 	};
@@ -71,9 +72,8 @@ static inline void hosts_start(unsigned slot, const char *role)
 	(void)snprintf(storage, sizeof(storage), "%s", f.dirs[slot % CLIENTS]);
 	(void)snprintf(logs, sizeof(logs), "%s", h.logs);
 	(void)snprintf(texts[0], sizeof(texts[0]), "%u", slot);
-	(void)snprintf(texts[1], sizeof(texts[1]), "%llu", (unsigned long long)++h.incarnation);
-	(void)snprintf(texts[2], sizeof(texts[2]), "%llu",
-		       (unsigned long long)(h.seed * 31 + h.incarnation));
+	(void)snprintf(texts[1], sizeof(texts[1]), "%llu", (unsigned long long)number);
+	(void)snprintf(texts[2], sizeof(texts[2]), "%llu", (unsigned long long)member_seed);
 	(void)snprintf(role_text, sizeof(role_text), "%s", role);
 	(void)snprintf(lease, sizeof(lease), "%s", LEASE);
 	process_spawn(&h.all[slot], argv);

@@ -99,12 +99,11 @@ static int run_lane(void)
 /* What a lane says is shown in one piece. */
 static pid_t start_lane(unsigned lane, int *ret_output)
 {
-	FILE *file = tmpfile();
 	pid_t pid;
 
-	if (!file)
+	*ret_output = memfd_create("lane", MFD_CLOEXEC);
+	if (*ret_output < 0)
 		return -1;
-	*ret_output = fileno(file);
 	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -124,13 +123,14 @@ static void show(int output)
 	(void)lseek(output, 0, SEEK_SET);
 	while ((n = read(output, text, sizeof(text))) > 0)
 		(void)fwrite(text, 1, (size_t)n, stdout);
+	(void)close(output);
 }
 
 int main(void)
 {
 	unsigned lanes = (unsigned)test_size(3, 4, 8), total = (unsigned)test_size(21, 60, 504);
 	pid_t pids[LANES_MAX];
-	int outputs[LANES_MAX], status, failed = 0;
+	int outputs[LANES_MAX] = { 0 }, status, failed = 0;
 
 	if (!fault_enter_namespace())
 		return 1;
