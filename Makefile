@@ -256,6 +256,7 @@ check: deps ## run the tests (-j2: two at a time); installs what is missing
 check-long: TEST_TIMEOUT := 1800
 check-long: export FSHA_TEST_LONG := all
 check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
+	@+$(MAKE) --no-print-directory check-fuse
 
 .PHONY: check-programs
 check-programs: all $(TESTS) $(PROCESS) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
