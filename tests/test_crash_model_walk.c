@@ -116,7 +116,7 @@ static void walk(uint64_t seed)
 static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **state)
 {
 	uint64_t first = 1;
-	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 120);
+	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 100);
 
 	(void)state;
 	print_message("seeds %llu to %llu\n", (unsigned long long)first,
