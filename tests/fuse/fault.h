@@ -123,6 +123,8 @@ static inline int fault_teardown(void **state)
 /* Before there are threads. False: it says what is missing. */
 static inline bool fault_enter_namespace(void)
 {
+	/* What was said is to be seen whatever ends the test. */
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
 		return true;
 	(void)fprintf(stderr, "cannot have a mount namespace (root is needed): %s\n",

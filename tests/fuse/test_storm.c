@@ -18,6 +18,7 @@ static const char *const kinds[] = {
 static const char *const errors[] = { "EIO", "ESTALE", "ENOSPC", "EINTR", "ETIMEDOUT", "EACCES" };
 
 static unsigned disturbances[6], kills;
+static bool killed[CONTENDERS + 1];
 
 /* "" three times of four: any host. */
 static const char *some_host(void)
@@ -71,30 +72,49 @@ static void disturb(void)
 	}
 }
 
+/*
+ * It may take until the weather changes: it may wait for the lock of a directory in the kernel,
+ * which another one holds whose call hangs.
+ */
 static void kill_one(void)
 {
 	unsigned slot = chance_draw(&h.chance, CONTENDERS);
 
-	hosts_kill(slot);
-	hosts_start(slot, "contend");
+	if (killed[slot])
+		return;
+	assert_int_equal(kill(h.all[slot].pid, SIGKILL), 0);
+	killed[slot] = true;
 	kills++;
 }
 
-/* A member that cannot even begin, because its calls fail, is started again. */
-static void restart_those_that_could_not_begin(void)
+/* Of those that are gone: they were killed, or could not even begin, because their calls fail. */
+static void start_again(void)
 {
 	for (unsigned i = 0; i <= READER; i++) {
 		struct process *p = &h.all[i];
 		int status = 0;
 
-		if (!p->pid || waitpid(p->pid, &status, WNOHANG) != p->pid)
+		if (waitpid(p->pid, &status, WNOHANG) != p->pid)
 			continue;
-		p->pid = 0;
-		process_close_pipes(p);
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 2)
+		if (!killed[i] && (!WIFEXITED(status) || WEXITSTATUS(status) != 2)) {
+			p->pid = 0;
 			fail_msg("member %u has ended: status %x", i, (unsigned)status);
+		}
+		process_close_pipes(p);
+		for (int e = 0; e < ELECTIONS; e++)
+			atomic_store(&h.page->slots[i].leads[e], 0);
+		killed[i] = false;
 		hosts_start(i, i == READER ? "read" : "contend");
 	}
+}
+
+static bool all_run(void)
+{
+	start_again();
+	for (unsigned i = 0; i < CONTENDERS; i++)
+		if (killed[i])
+			return false;
+	return true;
 }
 
 /* One weather after the other, and some sunshine in between. */
@@ -107,7 +127,7 @@ static void storm(int64_t ms)
 			disturb();
 		for (unsigned i = 1 + chance_draw(&h.chance, 20); i > 0; i--) {
 			(void)usleep(100000);
-			restart_those_that_could_not_begin();
+			start_again();
 			if (chance_is(&h.chance, 60))
 				kill_one();
 		}
@@ -115,7 +135,7 @@ static void storm(int64_t ms)
 		(void)usleep(chance_draw(&h.chance, 4) * 250000);
 	}
 	(void)fault("heal");
-	restart_those_that_could_not_begin();
+	POLL_FOR(all_run());
 }
 
 static void a_storm_of_failures_leaves_a_history_without_fault(void **state)
