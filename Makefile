@@ -88,6 +88,8 @@ TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_SRC := $(wildcard tests/test_*.c)
 # tests/process/test_*.c are tests with real processes, the others there are programs that these start.
 PROCESS_SRC := $(wildcard tests/process/*.c)
+# What only root can test.
+ROOT_SRC := $(wildcard tests/root/test_*.c)
 # A fuzz target each, and what they share; run.c is libFuzzer's part for other compilers.
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
 # run.c and member.c are programs; the other files are of both.
@@ -97,7 +99,7 @@ EXAMPLE_SRC := $(wildcard examples/*.c)
 FAULTFS_SRC := $(addprefix tests/fuse/,main.c mount.c rules.c calls.c)
 FUSE_SRC := $(filter-out $(FAULTFS_SRC),$(wildcard tests/fuse/*.c))
 ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
-	$(STORM_SRC) $(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
+	$(STORM_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
 	tests/process/*.h tests/fuse/*.h tests/fuzz/*.h tests/storm/*.h \
 	tools/*.h)
@@ -109,6 +111,7 @@ ARCHIVE := $(if $(ARCHIVE_SRC),$(BUILD)/fsha-archive)
 BENCH := $(if $(BENCH_SRC),$(BUILD)/fsha-bench)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 PROCESS := $(patsubst tests/process/%.c,$(BUILD)/tests/process_%,$(PROCESS_SRC))
+ROOT := $(patsubst tests/root/test_%.c,$(BUILD)/tests/root_%,$(ROOT_SRC))
 FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(filter tests/fuzz/target_%,$(FUZZ_SRC)))
 FUZZ := $(patsubst %,$(BUILD)/tests/fuzz_%,$(FUZZ_TARGETS))
 FAULTFS := $(BUILD)/tests/fuse_faultfs
@@ -171,6 +174,11 @@ $(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
 $(PROCESS): $(BUILD)/tests/process_%: $(O)/tests/process/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+$(ROOT): $(BUILD)/tests/root_%: $(O)/tests/root/test_%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
@@ -259,7 +267,7 @@ check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, 
 	@+$(MAKE) --no-print-directory check-fuse
 
 .PHONY: check-programs
-check-programs: all $(TESTS) $(PROCESS) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
+check-programs: all $(TESTS) $(PROCESS) $(ROOT) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
 
 # A sanitizer's finding must fail the test, wherever in it the thread was.
 SAN_OPTIONS = \
@@ -324,6 +332,15 @@ $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS)): $(BUILD)/fuzz/%: $(O)/tests/fuzz/ta
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIB_LIBS) $(LDLIBS)
+
+# Security: files of other users, and devices in every place.
+
+.PHONY: check-root
+check-root: deps ## the tests that need root: files of other users, devices
+	@[ "$$(id -u)" = 0 ] || { echo "check-root: only root can make files of other users and" \
+		"devices: sudo make check-root" >&2; exit 1; }
+	@+$(MAKE) --no-print-directory $(PARALLEL) $(ROOT) $(BUILD)/tests/test_security
+	@FSHA_TEST_LONG=$${FSHA_TEST_LONG-part} tools/run-tests -t 600 -- $(ROOT) $(BUILD)/tests/test_security
 
 # Mutants: bugs that the tests must catch.
 

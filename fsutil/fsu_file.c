@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "fsutil/fsu_list.h"
 
@@ -106,6 +107,19 @@ int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void
 	return fsu_file_stage_parts(fs, dirfd, path, &part, 1, ret_op);
 }
 
+static bool is_foreign(const struct fsu *fs, int dirfd, const struct statx *file)
+{
+	const unsigned mask = STATX_UID | STATX_GID | STATX_MODE;
+	struct statx dir;
+
+	if (dirfd == AT_FDCWD || file->stx_uid == 0 || file->stx_uid == geteuid())
+		return false;
+	if (fsu_statx(fs, dirfd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &dir) < 0)
+		return true;
+	return file->stx_uid != dir.stx_uid &&
+	       !(dir.stx_mode & S_ISGID && dir.stx_mode & S_IWGRP && file->stx_gid == dir.stx_gid);
+}
+
 /* Without waiting for the other end of a FIFO, and without following a link. */
 int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size)
 {
@@ -130,9 +144,12 @@ int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret
 		return -EINVAL;
 	if (fd < 0)
 		return fd;
-	r = fsu_statx(fs, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st);
+	r = fsu_statx(fs, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE | STATX_UID | STATX_GID,
+		      &st);
 	if (r == 0 && !S_ISREG(st.stx_mode))
 		r = -EINVAL;
+	if (r == 0 && is_foreign(fs, dirfd, &st))
+		r = -FSU_EFOREIGN;
 	if (r < 0) {
 		(void)fsu_close(fs, fd); /* opened for reading */
 		return r;

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -23,13 +25,115 @@
 /* One bit each in the result of wait, and the sign stays free. */
 #define WAIT_FDS_MAX 30
 
+/* ---- Paths ----
+ *
+ * Below a directory of the shared storage no symbolic link is followed, in no part of a path: fsha
+ * makes none there, so one that is there was put there, to lead somewhere else. Kernels before 5.6
+ * and sandboxes that know no openat2(2) look at the last part only.
+ */
+
+static bool is_below(int dirfd, const char *path)
+{
+	return dirfd != AT_FDCWD && path[0] != '/';
+}
+
+/* As openat2(2) says it: -ELOOP is a link. */
+static int open_strictly(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC,
+		.mode = flags & O_CREAT ? mode : 0,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_below(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int fd = open_strictly(dirfd, path, flags, mode);
+
+	/* What openat(2) says of a link with O_NOFOLLOW. */
+	return fd == -ELOOP && flags & O_DIRECTORY ? -ENOTDIR : fd;
+}
+
+/* The path of the directory that `path` is in, for a call below `dirfd`; "": dirfd itself. */
+static int parent_of(const char *path, char *ret_parent)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(ret_parent, path, len);
+	ret_parent[len] = '\0';
+	return 0;
+}
+
+/*
+ * For calls that cannot be told to follow no links: is there one on the way? By path and not
+ * through a descriptor, since those of a removed directory hang on ceph-fuse.
+ */
+static int check_parent(int dirfd, const char *path)
+{
+	char parent[PATH_MAX];
+	int r;
+
+	if (!is_below(dirfd, path) || !strchr(path, '/'))
+		return 0;
+	r = parent_of(path, parent);
+	if (r < 0)
+		return r;
+	r = open_strictly(dirfd, parent, O_PATH | O_DIRECTORY, 0);
+	if (r >= 0)
+		(void)close(r); /* nothing was done to it */
+	/* Whatever else there is to say, the call itself says. */
+	return r == -ELOOP ? -ENOTDIR : 0;
+}
+
+/*
+ * A directory with the set-group-ID bit in which the group may write belongs to the group (fsha(7),
+ * Security): so does what is made there, whatever the umask.
+ */
+static bool is_shared(int dirfd, const char *path)
+{
+	char parent[PATH_MAX];
+	struct statx st;
+
+	return is_below(dirfd, path) && parent_of(path, parent) == 0 &&
+	       statx(dirfd, parent, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		     STATX_MODE, &st) == 0 &&
+	       (st.stx_mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP);
+}
+
+static mode_t mode_for_group(mode_t mode)
+{
+	return mode | (mode & S_IRWXU) >> 3;
+}
+
 static int posix_openat(void *ctx, int dirfd, const char *path, int flags, mode_t mode)
 {
 	int fd;
 
 	(void)ctx;
-	fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
-	return fd < 0 ? -errno : fd;
+	if (!is_below(dirfd, path)) {
+		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
+		return fd < 0 ? -errno : fd;
+	}
+	fd = open_below(dirfd, path, flags, mode);
+	if (fd < 0 || !(flags & O_CREAT) || !is_shared(dirfd, path))
+		return fd;
+	/* Without O_EXCL it may be another's, who did so. */
+	if (fchmod(fd, mode_for_group(mode)) < 0 && flags & O_EXCL) {
+		int error = errno;
+
+		(void)close(fd); /* nothing was written */
+		return -error;
+	}
+	return fd;
 }
 
 static int posix_close(void *ctx, int fd)
@@ -77,26 +181,54 @@ static int posix_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t
 
 static int posix_renameat(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
+	int r = check_parent(from_dirfd, from);
+
 	(void)ctx;
+	if (r == 0)
+		r = check_parent(to_dirfd, to);
+	if (r < 0)
+		return r;
 	return renameat(from_dirfd, from, to_dirfd, to) < 0 ? -errno : 0;
 }
 
 static int posix_unlinkat(void *ctx, int dirfd, const char *path, int flags)
 {
+	int r = check_parent(dirfd, path);
+
 	(void)ctx;
+	if (r < 0)
+		return r;
 	return unlinkat(dirfd, path, flags) < 0 ? -errno : 0;
 }
 
 static int posix_mkdirat(void *ctx, int dirfd, const char *path, mode_t mode)
 {
+	int r = check_parent(dirfd, path), fd;
+
 	(void)ctx;
-	return mkdirat(dirfd, path, mode) < 0 ? -errno : 0;
+	if (r < 0)
+		return r;
+	if (mkdirat(dirfd, path, mode) < 0)
+		return -errno;
+	if (!is_shared(dirfd, path))
+		return 0;
+	fd = open_below(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
+	r = fd < 0 ? fd : fchmod(fd, S_ISGID | mode_for_group(mode)) < 0 ? -errno : 0;
+	if (fd >= 0)
+		(void)close(fd); /* a directory */
+	if (r < 0)
+		(void)unlinkat(dirfd, path, AT_REMOVEDIR); /* it is of no use to the others */
+	return r;
 }
 
 static int posix_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
 		       struct statx *ret_stat)
 {
+	int r = path[0] ? check_parent(dirfd, path) : 0;
+
 	(void)ctx;
+	if (r < 0)
+		return r;
 	return statx(dirfd, path, flags, mask, ret_stat) < 0 ? -errno : 0;
 }
 

@@ -231,6 +231,36 @@ static void a_trash_that_is_no_directory_is_an_error_until_it_is_mended(void **s
 	close_services(s);
 }
 
+/* What is fenced is moved there: somewhere else it would be lost, or do harm. */
+static void a_trash_that_leads_elsewhere_is_not_gone_through(void **state)
+{
+	fsha_services *s;
+	fsha_error error;
+	struct player p;
+	char path[128];
+
+	(void)state;
+	(void)make_election();
+	remove_thing(in_cluster(IN_ELECTION "trash"));
+	(void)snprintf(path, sizeof(path), "%s/elsewhere", t.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(symlink(path, in_cluster(IN_ELECTION "trash")), 0);
+	assert_int_equal(mkdir(in_cluster(IN_ELECTION "tenure-0000000000000001-" STRANGER), 0700),
+			 0);
+	write_file(in_cluster(IN_ELECTION "tenure-0000000000000001-" STRANGER "/1"), "x", 1);
+	s = open_services();
+	player_init(&p);
+	player_start(&p, s, ELECTION);
+	error = player_error(&p);
+	assert_non_null(strstr(error.message, "fence"));
+	/* It is empty still, or this would fail. */
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(unlink(in_cluster(IN_ELECTION "trash")), 0);
+	WAIT_FOR(&p.post, p.leads);
+	player_close(&p);
+	close_services(s);
+}
+
 /* ---- members ---- */
 
 static void a_holder_whose_directory_is_none_does_not_lead_for_ever(void **state)
@@ -416,6 +446,7 @@ int main(void)
 		TEST(the_trash_is_emptied_of_whatever_is_in_it),
 		TEST(whatever_is_called_a_tenure_is_taken_away),
 		TEST(a_trash_that_is_no_directory_is_an_error_until_it_is_mended),
+		TEST(a_trash_that_leads_elsewhere_is_not_gone_through),
 		TEST(a_holder_whose_directory_is_none_does_not_lead_for_ever),
 		TEST(a_holder_without_lock_and_heartbeat_is_dead_after_a_while),
 		TEST(a_holder_whose_lock_is_a_fifo_keeps_nobody_waiting),

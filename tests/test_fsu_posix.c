@@ -52,6 +52,32 @@ static void a_directory_can_be_listed_twice(void **state)
 	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
 }
 
+/* "link" leads to "there", which has "a" in it. The user's own paths are the user's business. */
+static void below_a_directory_no_part_of_a_path_may_be_a_link(void **state)
+{
+	struct fixture *x = *state;
+	const struct fsu *fs = &fsu_posix;
+	struct statx st;
+
+	assert_int_equal(mkdirat(x->fd, "there", 0700), 0);
+	assert_int_equal(mkdirat(x->fd, "there/a", 0700), 0);
+	assert_int_equal(mkdirat(x->fd, "here", 0700), 0);
+	assert_int_equal(symlinkat("there", x->fd, "link"), 0);
+	assert_int_equal(fsu_openat(fs, x->fd, "link", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
+	assert_int_equal(fsu_openat(fs, x->fd, "link/a", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
+	assert_int_equal(fsu_openat(fs, x->fd, "link/b", O_WRONLY | O_CREAT, 0600), -ELOOP);
+	assert_int_equal(fsu_mkdirat(fs, x->fd, "link/b", 0700), -ENOTDIR);
+	assert_int_equal(fsu_renameat(fs, x->fd, "here", x->fd, "link/b"), -ENOTDIR);
+	assert_int_equal(fsu_renameat(fs, x->fd, "link/a", x->fd, "b"), -ENOTDIR);
+	assert_int_equal(fsu_unlinkat(fs, x->fd, "link/a", AT_REMOVEDIR), -ENOTDIR);
+	assert_int_equal(fsu_statx(fs, x->fd, "link/a", 0, STATX_TYPE, &st), -ENOTDIR);
+	assert_int_equal(faccessat(x->fd, "there/a", F_OK, 0), 0);
+	assert_int_equal(faccessat(x->fd, "there/b", F_OK, 0), -1);
+	assert_int_equal(fsu_statx(fs, x->fd, "there/a", 0, STATX_TYPE, &st), 0);
+	/* The link itself may be taken away. */
+	assert_int_equal(fsu_unlinkat(fs, x->fd, "link", 0), 0);
+}
+
 static void a_wait_ends_at_its_deadline(void **state)
 {
 	int64_t start_ns = fsu_now_ns(&fsu_posix);
@@ -155,6 +181,7 @@ int main(void)
 		test_in_directory(descriptors_are_closed_on_exec),
 		test_in_directory(errors_are_negative_errnos),
 		test_in_directory(a_directory_can_be_listed_twice),
+		test_in_directory(below_a_directory_no_part_of_a_path_may_be_a_link),
 		cmocka_unit_test(a_wait_ends_at_its_deadline),
 		cmocka_unit_test(a_deadline_in_the_past_is_only_a_look),
 		cmocka_unit_test(a_wait_tells_which_descriptors_are_readable),

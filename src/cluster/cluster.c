@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fsutil/fsu_file.h"
 #include "fsutil/fsu_path.h"
@@ -230,6 +231,38 @@ static fsha_result open_inside(struct cluster *c, const struct cluster_options *
 	return result;
 }
 
+/*
+ * Is it ours? In a storage directory that is like /tmp, where everybody may make directories,
+ * somebody else may have made this one first; and where everybody may write, nobody's state is
+ * safe.
+ */
+static fsha_result check_access(const struct cluster *c, int parent_fd, fsha_error *reterr)
+{
+	const unsigned mask = STATX_UID | STATX_MODE;
+	const uint16_t anybodys = S_ISVTX | S_IWOTH;
+	struct statx dir, parent;
+	int r = fsu_statx(c->fs, c->fd, "", AT_EMPTY_PATH, mask, &dir);
+
+	if (r == 0 && dir.stx_uid != 0 && dir.stx_uid != geteuid())
+		r = fsu_statx(c->fs, parent_fd, "", AT_EMPTY_PATH, mask, &parent);
+	else
+		parent = dir;
+	if (r < 0)
+		return error_os(reterr, r, "stat", "cannot open cluster directory '%s'", c->path);
+	if (dir.stx_mode & S_IWOTH)
+		return error_set(reterr, FSHA_E_CONFIG, 0, "open",
+				 "everybody may write in cluster directory '%s': take that right "
+				 "away (chmod o-w), and look at what is in it",
+				 c->path);
+	if (dir.stx_uid != parent.stx_uid && (parent.stx_mode & anybodys) == anybodys &&
+	    !(dir.stx_mode & S_ISGID && dir.stx_mode & S_IWGRP))
+		return error_set(reterr, FSHA_E_CONFIG, 0, "open",
+				 "cluster directory '%s' was made by another user (%u), in a "
+				 "directory where everybody may do so: choose another one",
+				 c->path, dir.stx_uid);
+	return FSHA_OK;
+}
+
 static fsha_result open_or_create(struct cluster *c, int parent_fd, const char *component,
 				  const struct cluster_options *options, fsha_error *reterr)
 {
@@ -268,7 +301,10 @@ static fsha_result open_or_create(struct cluster *c, int parent_fd, const char *
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open cluster directory '%s'", c->path);
 	c->fd = fd;
-	result = open_inside(c, options, reterr);
+	/* Who only looks is told by verify. */
+	result = options->inspect ? FSHA_OK : check_access(c, parent_fd, reterr);
+	if (result == FSHA_OK)
+		result = open_inside(c, options, reterr);
 	if (result != FSHA_OK)
 		return result;
 	r = sync_name(c->fs, parent_fd, options->create);

@@ -28,6 +28,28 @@ static int compare_offsets(const void *a, const void *b, void *text)
 		      (const char *)text + *(const size_t *)b);
 }
 
+/* Whose is it, and may others write in it? By the owner of the cluster directory. */
+static void check_access(struct verify *v, const char *directory, struct findings *found)
+{
+	const unsigned mask = STATX_UID | STATX_GID | STATX_MODE;
+	const struct cluster *c = v->cluster;
+	struct statx root, dir;
+	bool shared;
+
+	if (fsu_statx(c->fs, c->fd, "", AT_EMPTY_PATH, mask, &root) < 0 ||
+	    fsu_statx(c->fs, c->fd, directory, *directory ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH,
+		      mask, &dir) < 0)
+		return; /* gone, or told elsewhere */
+	if (dir.stx_mode & S_IWOTH)
+		findings_add(found, FINDING_EXPOSED, directory,
+			     "everybody may write in it: its mode is %03o", dir.stx_mode & 07777u);
+	shared = root.stx_mode & S_ISGID && root.stx_mode & S_IWGRP && root.stx_gid == dir.stx_gid;
+	if (dir.stx_uid != 0 && dir.stx_uid != root.stx_uid && !shared)
+		findings_add(found, FINDING_FOREIGN_OWNER, directory,
+			     "it belongs to user %u, and the cluster to %u", dir.stx_uid,
+			     root.stx_uid);
+}
+
 bool check_list(struct verify *v, const char *directory, struct fsu_list *list,
 		struct findings *found)
 {
@@ -48,6 +70,7 @@ bool check_list(struct verify *v, const char *directory, struct fsu_list *list,
 		unreadable(found, directory, r);
 	if (r < 0)
 		return false;
+	check_access(v, directory, found);
 	v->count->names += list->count;
 	if (list->count > 1)
 		qsort_r(list->offsets, list->count, sizeof(*list->offsets), compare_offsets,

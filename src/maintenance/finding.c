@@ -30,6 +30,10 @@ static const struct finding_type types[FINDING_CODES] = {
 				 "move it away by hand; nothing of fsha's is there" },
 	[FINDING_UNREADABLE] = { "unreadable", FSHA_SEVERITY_ERROR, true,
 				 "check the permissions, the mount and the disk" },
+	[FINDING_EXPOSED] = { "exposed", FSHA_SEVERITY_ERROR, false,
+			      "take the right away (chmod o-w), and look at what is in it" },
+	[FINDING_FOREIGN_OWNER] = { "foreign-owner", FSHA_SEVERITY_ERROR, true,
+				    "find out who put it there; chown it, or move it away" },
 	[FINDING_UNKNOWN_NAME] = { "unknown-name", FSHA_SEVERITY_WARNING, true, LOOK },
 	[FINDING_LEFTOVER] = { "leftover", FSHA_SEVERITY_INFO, true,
 			       "nothing to do: somebody builds it, or 'fsha gc --watch' takes it "

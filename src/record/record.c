@@ -166,6 +166,9 @@ fsha_result record_read_error(const struct record_place *place, const char *file
 	case -EFBIG:
 		return record_corrupt(place, file_name, "it is larger than a record can be",
 				      reterr);
+	case -FSU_EFOREIGN:
+		return record_foreign(place, file_name,
+				      "it belongs to a user who has no business there", reterr);
 	default:
 		return error_os(reterr, r, "read", "cannot read '%s/%s'", place->directory,
 				file_name);
