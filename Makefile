@@ -356,7 +356,33 @@ check-mutants: deps ## put bugs into the library, one at a time: the tests must 
 	@+$(MAKE) --no-print-directory $(PARALLEL) mutant-programs
 	@BUILD='$(BUILD)' tests/mutants/run -- 'CC=$(CC)' 'SAN=$(SAN)' 'CFLAGS=$(CFLAGS)'
 
-# Valgrind.
+# Valgrind. Time is stretched and sweeps are thinned out (tests/lib/run.h: test_slowness). What a test
+# forks, and what is exec'ed, is looked at too; but a process that is killed tells of no leaks.
+VALGRIND_TIMEOUT := 1800
+VALGRIND := valgrind --quiet --vgdb=no --fair-sched=yes --trace-children=yes --error-exitcode=99 \
+	--suppressions=$(CURDIR)/tests/valgrind.supp
+MEMCHECK := $(VALGRIND) --leak-check=full --errors-for-leak-kinds=definite,indirect
+HELGRIND := $(VALGRIND) --tool=helgrind --history-level=approx
+# Races need threads: the tests that start any, by themselves or in services.
+THREADED := $(patsubst tests/%.c,$(BUILD)/tests/%,$(shell grep -lE \
+	'pthread_create|"tests/(test_services|test_hook|test_state_fixture)\.h"' $(TEST_SRC)))
+# tests/valgrind.skip: PROGRAM TOOL REASON
+skipped = $(addprefix $(BUILD)/tests/,$(shell awk '$$2 ~ /^($(1)|BOTH)$$/ { print $$1 }' tests/valgrind.skip))
+run_valgrind = FSHA_TEST_SLOW=5 BUILD='$(abspath $(BUILD))' tools/run-tests -j $(jobs) \
+	-t $(VALGRIND_TIMEOUT) -w '$($(1))' $(filter-out $(call skipped,$(1)),$(2)) -- \
+	$(filter-out $(call skipped,$(1)),$(filter $(BUILD)/tests/process_test_%,$(PROCESS)))
+
+.PHONY: check-memcheck
+check-memcheck: deps ## the unit tests and a storm under valgrind's memcheck; takes half an hour (-j2: a quarter)
+	@tools/install-deps proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
+	@$(call run_valgrind,MEMCHECK,$(TESTS))
+
+.PHONY: check-helgrind
+check-helgrind: deps ## those that start threads, and the storm, under valgrind's helgrind
+	@tools/install-deps proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
+	@$(call run_valgrind,HELGRIND,$(THREADED))
 
 # ---- Coverage ------------------------------------------------------------------------------------
 

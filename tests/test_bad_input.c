@@ -163,7 +163,11 @@ static fsha_result open_and_contend(void)
 	fsha_services *s;
 
 	result = try_open(&s);
-	return result == FSHA_OK ? fsha_election_start(s, ELECTION, &c, &e, &t.error) : result;
+	if (result != FSHA_OK)
+		return result;
+	result = fsha_election_start(s, ELECTION, &c, &e, &t.error);
+	(void)fsha_services_close(s, NULL);
+	return result;
 }
 
 static void a_storage_directory_that_is_not_writable_is_refused(void **state)
@@ -343,11 +347,14 @@ static void settings_with_an_impossible_lease_are_corrupt(void **state)
 
 static void another_lease_is_refused_naming_both(void **state)
 {
+	char lease[32];
+
 	(void)state;
 	make_cluster();
 	configure(FSHA_KEY_LEASE, "7 s");
 	assert_open_refused(FSHA_E_CONFIG, "7000 ms");
-	assert_non_null(strstr(t.error.message, "1000 ms"));
+	(void)snprintf(lease, sizeof(lease), " %d ms", LEASE_MS);
+	assert_non_null(strstr(t.error.message, lease));
 	configure(FSHA_KEY_LEASE, LEASE);
 	assert_cluster_is_whole();
 }

@@ -28,10 +28,12 @@
 
 #include "fsha/fsha.h"
 #include "src/services/services.h"
+#include "tests/lib/run.h"
 
-#define LEASE "1 s"
-#define LEASE_MS 1000
-#define LIMIT_MS 20000 /* of every wait: a sanitizer on a busy machine is slow */
+#define LEASE (test_slowness() > 1 ? "5 s" : "1 s")
+#define LEASE_MS (test_slowness() > 1 ? 5000 : 1000)
+/* Of every wait: a sanitizer on a busy machine is slow. */
+#define LIMIT_MS (20000 * (int64_t)test_slowness())
 #define ELECTION "dispatcher"
 #define ADDRESS "akka.tcp://flink@host:6123/user/dispatcher"
 
@@ -55,7 +57,7 @@ static inline int setup(void **state)
 	(void)state;
 	t = (struct fixture){ .dir = "/tmp/fsha-test-services-XXXXXX", .error = FSHA_ERROR_INIT };
 	/* A test that hangs must not take the others' time. */
-	(void)alarm(60);
+	(void)alarm(60 * test_slowness());
 	t.config = fsha_config_create();
 	if (!t.config || !mkdtemp(t.dir))
 		return -1;

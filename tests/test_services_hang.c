@@ -16,9 +16,9 @@ static size_t count_threads(void)
 
 /* For what comes a lease later on a machine that has much else to do: it comes, and not much later.
  */
-#define SLACK_MS 4000
+#define SLACK_MS (4000 * (int64_t)test_slowness())
 /* Closing waits for a lease, or for this if it is longer. */
-#define CLOSE_MS 3000
+#define CLOSE_MS (LEASE_MS > 3000 ? LEASE_MS : 3000)
 
 /* A leader whose filesystem stopped answering just now. */
 struct hung {

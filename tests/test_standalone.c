@@ -10,7 +10,7 @@ static int standalone_setup(void **state)
 {
 	(void)state;
 	t = (struct fixture){ .error = FSHA_ERROR_INIT };
-	(void)alarm(60);
+	(void)alarm(60 * test_slowness());
 	t.config = fsha_config_create();
 	return !t.config;
 }

@@ -20,6 +20,19 @@ static inline unsigned long test_size(unsigned long check, unsigned long part, u
 	return !how ? check : strcmp(how, "part") == 0 ? part : all;
 }
 
+/*
+ * How many times slower than usual a program runs, by FSHA_TEST_SLOW: `make check-memcheck` and
+ * `make check-helgrind` say 5. So much longer are leases and limits of time; and a sweep lets only
+ * every so many-th call fail, since the sanitizers have had them all.
+ */
+static inline unsigned test_slowness(void)
+{
+	const char *slow = getenv("FSHA_TEST_SLOW");
+	unsigned long n = slow ? strtoul(slow, NULL, 10) : 1;
+
+	return n >= 1 && n <= 100 ? (unsigned)n : 1;
+}
+
 /* SEED=<number> repeats one run of a random test. False: none was given. */
 static inline bool test_seed(uint64_t *ret_seed)
 {
