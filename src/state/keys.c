@@ -1,4 +1,5 @@
 /* What there is in a store, as a list. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -75,12 +76,19 @@ static fsha_result list_undamaged(struct store *s, bool with_gone,
 				  fsha_error *reterr)
 {
 	fsha_error damage = FSHA_ERROR_INIT;
-	fsha_result result = list(s, with_gone, ret_handles, ret_count, &damage, reterr);
+	struct store_handle *handles = NULL;
+	fsha_result result;
 
-	if (result != FSHA_OK || damage.result == FSHA_OK)
+	result = list(s, with_gone, &handles, ret_count, &damage, reterr);
+	if (result != FSHA_OK)
 		return result;
-	fsu_release(s->cluster->fs, *ret_handles);
-	return error_copy(reterr, &damage);
+	assert(handles);
+	if (damage.result != FSHA_OK) {
+		fsu_release(s->cluster->fs, handles);
+		return error_copy(reterr, &damage);
+	}
+	*ret_handles = handles;
+	return FSHA_OK;
 }
 
 fsha_result store_handles(struct store *s, struct store_handle **ret_handles, size_t *ret_count,
@@ -98,14 +106,15 @@ fsha_result store_handles_and_gone(struct store *s, struct store_handle **ret_ha
 fsha_result store_keys(struct store *s, char ***ret_keys, size_t *ret_count, fsha_error *reterr)
 {
 	const struct fsu *fs = s->cluster->fs;
-	struct store_handle *handles;
-	size_t count, bytes = 0, n = 0;
+	struct store_handle *handles = NULL;
+	size_t count = 0, bytes = 0, n = 0;
 	fsha_result result;
 	char **keys, *text;
 
 	result = store_handles(s, &handles, &count, reterr);
 	if (result != FSHA_OK)
 		return result;
+	assert(handles);
 	for (size_t i = 0; i < count; i++)
 		bytes += strlen(handles[i].key) + 1;
 	keys = fsu_alloc(fs, (count + 1) * sizeof(*keys) + bytes);

@@ -5,6 +5,7 @@
 #include "tests/storm/crowd.h"
 
 #define CALM 64            /* kills after which everything must work again */
+#define CALM_WRITES 8      /* of each kind, however slow the machine is */
 #define BURST 48           /* one kill in so many is one of all at once */
 #define WRITE_NS 200000000 /* that a leader does not write for */
 #define WAKE_MS 300        /* beyond the lease and a quarter of it */
@@ -45,6 +46,7 @@ static void disturb_kills(struct crowd *c)
 		crowd_start(c, victim);
 		if (c->kills >= calm) {
 			crowd_await_leaders(c);
+			crowd_await_writes(c, CALM_WRITES);
 			calm = c->kills + CALM;
 		}
 	}

@@ -165,6 +165,8 @@ int main(int argc, char **argv)
 	}
 	c.seed = (uint64_t)start_ns;
 	(void)test_seed(&c.seed);
+	/* If whoever started it ends, the kernel wakes what is stopped in the same session. */
+	(void)setsid();
 	(void)signal(SIGALRM, on_alarm);
 	(void)alarm(1800);
 	crowd_open(&c);
