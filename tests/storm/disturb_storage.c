@@ -99,8 +99,6 @@ static unsigned long take_inodes(struct crowd *c, const char *dir)
 	unsigned long n = 0;
 	char path[700];
 
-	if (mkdir(dir, 0700) < 0)
-		crowd_fail(c, "cannot make '%s': %s", dir, strerror(errno));
 	for (;; n++) {
 		int fd;
 
@@ -123,7 +121,6 @@ static void give_inodes(const char *dir, unsigned long n)
 		(void)snprintf(path, sizeof(path), "%s/%lu", dir, n);
 		(void)unlink(path);
 	}
-	(void)rmdir(dir);
 }
 
 void disturb_inodes(struct crowd *c)
@@ -132,6 +129,8 @@ void disturb_inodes(struct crowd *c)
 	char dir[600];
 
 	filler_path(c, dir, sizeof(dir));
+	if (mkdir(dir, 0700) < 0)
+		crowd_fail(c, "cannot make '%s': %s", dir, strerror(errno));
 	for (c->cycles = 0; c->cycles < c->count; c->cycles++) {
 		crowd_await_writes(c, WRITES_AFTER);
 		taken = take_inodes(c, dir);
