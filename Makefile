@@ -265,7 +265,6 @@ check-long: TEST_TIMEOUT := 1800
 check-long: export FSHA_TEST_LONG := all
 check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
 	@+$(MAKE) --no-print-directory check-fuse
-	@+$(MAKE) --no-print-directory check-storm
 
 .PHONY: check-programs
 check-programs: all $(TESTS) $(PROCESS) $(ROOT) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
