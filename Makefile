@@ -260,12 +260,6 @@ check: deps ## run the tests (-j2: two at a time); installs what is missing
 	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
 	@+$(RUN_TESTS)
 
-.PHONY: check-long
-check-long: TEST_TIMEOUT := 1800
-check-long: export FSHA_TEST_LONG := all
-check-long: check ## the same with FSHA_TEST_LONG=all: more seeds, more rounds, pairs of faults
-	@+$(MAKE) --no-print-directory check-fuse
-
 .PHONY: check-programs
 check-programs: all $(TESTS) $(PROCESS) $(ROOT) $(STORM) $(FUSE) $(FUZZ) $(EXAMPLES)
 
@@ -279,6 +273,25 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 # ---- Proof ---------------------------------------------------------------------------------------
+
+# What is random or goes through many states, and what needs a filesystem of its own.
+EXPLORE := $(filter $(addprefix $(BUILD)/tests/test_,simulation% schedules% crash_model%),$(TESTS))
+
+.PHONY: check-long
+check-long: export FSHA_TEST_LONG := all
+check-long: deps ## check, check-root, check-storm and check-fuse, each at its full size; needs root
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-root
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-storm
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-fuse
+
+.PHONY: check-part
+check-part: export FSHA_TEST_LONG := part
+check-part: deps ## five minutes of check-long
+	@+$(MAKE) --no-print-directory $(PARALLEL) $(EXPLORE)
+	@tools/run-tests -j $(jobs) -t 600 $(EXPLORE)
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=600 check-storm
+	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=600 check-fuse
 
 # Storms: real processes on filesystems of their own. Needs root.
 
