@@ -349,9 +349,10 @@ $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS)): $(BUILD)/fuzz/%: $(O)/tests/fuzz/ta
 # Security: files of other users, and devices in every place.
 
 .PHONY: check-root
-check-root: deps ## the tests that need root: files of other users, devices
+check-root: ## the tests that need root: files of other users, devices, a filesystem that is shut down
 	@[ "$$(id -u)" = 0 ] || { echo "check-root: only root can make files of other users and" \
-		"devices: sudo make check-root" >&2; exit 1; }
+		"devices, and mount: sudo make check-root" >&2; exit 1; }
+	@tools/install-deps build proof
 	@+$(MAKE) --no-print-directory $(PARALLEL) $(ROOT) $(BUILD)/tests/test_security
 	@FSHA_TEST_LONG=$${FSHA_TEST_LONG-part} tools/run-tests -t 600 -- $(ROOT) $(BUILD)/tests/test_security
 
