@@ -2,517 +2,68 @@
  * Two and three contenders, call by call, in every order: claims, commits, batches, removals and
  * resignations against each other, on a local filesystem and on one with the caches of NFS.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "tests/lib/actor.h"
-#include "tests/lib/ops_history.h"
+#include "tests/lib/play.h"
 #include "tests/lib/run.h"
-#include "tests/lib/schedule.h"
-#include "tests/lib/sweep.h"
-
-#define PLAYERS_MAX 3
-#define CLAIMS 3
-#define NEXT 3 /* the client that comes after all */
-#define ELECTION_DIR "/c/elections/" ACTOR_ELECTION
-#define STORE_DIR "/c/job_graphs"
-#define CACHE_NS (30 * FSU_NS_PER_S)
-
-enum part {
-	PART_NONE,
-	PART_CLAIM, /* claim, read k, put k, read it again */
-	PART_PUT,   /* k */
-	PART_BATCH, /* k and l */
-	PART_REMOVE,
-	PART_RESIGN,
-};
-
-struct player {
-	struct play *play;
-	unsigned index;
-	struct actor actor;
-	bool started;
-	uint64_t granted; /* the epoch of its last grant; 0: none */
-	char *listing;    /* of the store when it was granted */
-	uint64_t ops;     /* begun so far */
-	uint64_t writes;
-	fsha_result result;
-	bool done;
-};
-
-struct play {
-	const char *name;
-	enum part parts[PLAYERS_MAX];
-	bool lapses; /* the lease of the first player can run out, at any moment */
-	bool staged; /* the first player stands before the rename of its commit */
-	struct crashfs *disk;
-	struct player player[PLAYERS_MAX];
-	struct ops_history *history;
-	char wrong[1024]; /* what was found; "": nothing */
-};
-
-/* ---- What is written down ---- */
-
-__attribute__((format(printf, 2, 3))) static void complain(struct play *play, const char *format,
-							   ...)
-{
-	va_list args;
-
-	if (play->wrong[0])
-		return;
-	va_start(args, format);
-	(void)vsnprintf(play->wrong, sizeof(play->wrong), format, args);
-	va_end(args);
-}
-
-/* Each event has a time of its own. */
-static void record(struct play *play, const struct player *p, struct ops_event event)
-{
-	char process[16];
-
-	(void)snprintf(process, sizeof(process), "player%u", p->index);
-	crashfs_advance(p->actor.disk, 1);
-	event.process = process;
-	event.election = ACTOR_ELECTION;
-	event.time_ns = fsu_now_ns(p->actor.fs);
-	ops_history_add(play->history, &event);
-}
-
-static void record_end(struct player *p, enum ops_outcome outcome, const struct ops_value *value)
-{
-	struct ops_event event = { .kind = OPS_END, .op = p->ops, .outcome = outcome };
-
-	if (value)
-		event.value = *value;
-	record(p->play, p, event);
-}
-
-/*
- * Not OPS_STRICT: between a claimant's last look at the epoch file and its grant another can be
- * granted, as these leases do not end. What the late one writes must fail all the same.
- */
-static void judge(struct play *play, struct ops_history *history)
-{
-	static struct ops_verdict verdict;
-
-	if (!ops_history_check(history, 0, &verdict))
-		complain(play, "rule %u: %s", verdict.kept[0].rule, verdict.kept[0].text);
-}
-
-/* ---- What players do ---- */
-
-static fsha_result put(struct actor *a, const char *value)
-{
-	return store_write(a->store, STORE_PUT, "k", NULL, value, strlen(value), NULL, &a->error);
-}
-
-static fsha_result put_two(struct actor *a, const char *value)
-{
-	const struct store_change changes[] = {
-		{ .how = STORE_PUT, .key = "k", .data = value, .size = strlen(value) },
-		{ .how = STORE_PUT, .key = "l", .data = value, .size = strlen(value) },
-	};
-	size_t failed;
-
-	return store_write_batch(a->store, changes, 2, NULL, &failed, &a->error);
-}
-
-static void write_as(struct player *p, const struct puppet *self, enum part part)
-{
-	struct actor *a = &p->actor;
-	struct ops_event event = {
-		.kind = part == PART_REMOVE ? OPS_REMOVE : OPS_WRITE,
-		.op = ++p->ops,
-		.key = "job_graphs/k",
-		.epoch = a->term->epoch.number,
-		.value = { a->term->epoch.number, ++p->writes, p->index },
-	};
-	char value[OPS_VALUE_SIZE];
-
-	ops_value_format(&event.value, value);
-	record(p->play, p, event);
-	if (part == PART_REMOVE)
-		p->result = actor_remove(a, "k");
-	else if (part == PART_BATCH)
-		p->result = put_two(a, value);
-	else
-		p->result = put(a, value);
-	if (!self || !puppet_is_killed(self))
-		record_end(p, ops_outcome_of_write(p->result, &a->error), NULL);
-}
-
-/*
- * What one reads who has a successor is not written down: that it leads no more is for its lease to
- * tell it, and these leases do not end.
- */
-static void read_as(struct player *p, const struct puppet *self)
-{
-	struct ops_event event = { .kind = OPS_READ, .op = ++p->ops, .key = "job_graphs/k" };
-	struct ops_value value = { 0 };
-	enum ops_outcome outcome;
-	fsha_result result;
-	char text[64];
-
-	record(p->play, p, event);
-	result = actor_get(&p->actor, "k", text);
-	if (self && puppet_is_killed(self))
-		return;
-	for (unsigned i = 0; i < PLAYERS_MAX; i++)
-		if (p->play->player[i].granted > p->granted)
-			return;
-	outcome = ops_outcome_of_read(result);
-	if (result == FSHA_OK && !ops_value_parse(text, strlen(text), &value))
-		outcome = OPS_DAMAGED;
-	/* Who is stopped in the middle of a listing may give up for lack of time. */
-	if (result != FSHA_OK && result != FSHA_E_NOT_FOUND &&
-	    !(result == FSHA_E_TIMEOUT && p->play->lapses))
-		complain(p->play, "player %u could not read: %s", p->index, p->actor.error.message);
-	record_end(p, outcome, &value);
-}
-
-/* At the very moment of the grant. */
-static void note_grant(struct player *p)
-{
-	const char *names = crashfs_ls(p->actor.disk, STORE_DIR);
-
-	p->granted = p->actor.term->epoch.number;
-	p->listing = strdup(names ? names : "");
-	assert_non_null(p->listing);
-	record(p->play, p, (struct ops_event){ .kind = OPS_GRANT, .epoch = p->granted });
-}
-
-static void claim_as(struct player *p, const struct puppet *self)
-{
-	const struct play *play = p->play;
-
-	/*
-	 * As the claimer does, which looks again; but against a rival who lives it would not, and
-	 * then two would never come to an end.
-	 */
-	for (unsigned i = 0; i < CLAIMS; i++) {
-		p->result = actor_claim(&p->actor);
-		if (p->result == FSHA_OK ||
-		    (p->result == FSHA_E_VERSION && play->parts[0] != PART_RESIGN))
-			break;
-	}
-	if (puppet_is_killed(self) || p->result != FSHA_OK)
-		return;
-	note_grant(p);
-	read_as(p, self);
-	if (!puppet_is_killed(self))
-		write_as(p, self, PART_PUT);
-}
-
-static void act_part(struct puppet *self, void *arg)
-{
-	struct player *p = arg;
-	enum part part = p->play->parts[p->index];
-
-	if (part == PART_CLAIM)
-		claim_as(p, self);
-	else if (part == PART_RESIGN)
-		p->result = actor_resign(&p->actor);
-	else
-		write_as(p, self, part);
-	p->done = !puppet_is_killed(self);
-}
-
-/* ---- The scene ---- */
-
-static void lead_first(struct player *p)
-{
-	if (actor_claim(&p->actor) != FSHA_OK)
-		fail_msg("%s", p->actor.error.message);
-	note_grant(p);
-	write_as(p, NULL, PART_PUT);
-}
-
-static bool stands_before_commit(const struct puppet *p)
-{
-	const struct puppet_call *next = puppet_next(p);
-
-	return next && next->kind == CRASHFS_RENAMEAT && strncmp(next->path, "tenure-", 7) == 0;
-}
-
-static void set_up(void *ctx, struct schedule_cast *cast)
-{
-	struct play *play = ctx;
-
-	play->disk = theatre_disk(cast->theatre);
-	play->history = ops_history_create();
-	play->wrong[0] = '\0';
-	for (unsigned i = 0; i < PLAYERS_MAX && play->parts[i] != PART_NONE; i++) {
-		struct player *p = &play->player[i];
-
-		*p = (struct player){ .play = play, .index = i, .result = FSHA_E_STATE };
-		actor_start(&p->actor, play->disk, i);
-		p->started = true;
-		/* Somebody beats for the others. */
-		if (i > 0 || !play->lapses)
-			lease_begin(&p->actor.member->lease, fsu_now_ns(p->actor.fs),
-				    600 * FSU_NS_PER_S);
-		if (play->parts[i] != PART_CLAIM)
-			lead_first(p);
-	}
-	for (unsigned i = 0; i < PLAYERS_MAX && play->parts[i] != PART_NONE; i++)
-		cast->player[cast->players++] =
-			puppet_start(cast->theatre, i, act_part, &play->player[i]);
-	while (play->staged && !stands_before_commit(cast->player[0]))
-		puppet_step(cast->player[0]);
-}
-
-static void tear_down(void *ctx)
-{
-	struct play *play = ctx;
-
-	for (unsigned i = 0; i < PLAYERS_MAX; i++) {
-		struct player *p = &play->player[i];
-
-		if (p->started)
-			actor_stop(&p->actor);
-		free(p->listing);
-		*p = (struct player){ 0 };
-	}
-	ops_history_destroy(play->history);
-	play->history = NULL;
-}
-
-/* The first player is stopped here, or all are as slow, for longer than its lease. */
-static bool may_lapse(void *ctx, unsigned act)
-{
-	const struct play *play = ctx;
-
-	(void)act;
-	return play->lapses && !play->player[0].done;
-}
-
-static void lapse(void *ctx, struct schedule_cast *cast, unsigned act)
-{
-	(void)ctx;
-	(void)act;
-	crashfs_advance(theatre_disk(cast->theatre), 2 * ACTOR_LEASE_MS * FSU_NS_PER_MS);
-}
-
-/* ---- What must hold at the end ---- */
-
-/* The names of a directory that begin so, one after the other. */
-static bool each_name(const char *prefix, const char **at, char *ret_name)
-{
-	while (**at) {
-		size_t len = strcspn(*at, "\n");
-
-		assert_true(len < 256);
-		memcpy(ret_name, *at, len);
-		ret_name[len] = '\0';
-		*at += len + ((*at)[len] == '\n');
-		if (strncmp(ret_name, prefix, strlen(prefix)) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool has_line(const char *lines, const char *line)
-{
-	size_t len = strlen(line);
-
-	for (const char *p = lines; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
-		if (strncmp(p, line, len) == 0 && (p[len] == '\n' || !p[len]))
-			return true;
-	return false;
-}
-
-/* No name of an older epoch has come since a grant. */
-static void check_fenced(struct play *play, const struct player *p)
-{
-	const char *names = crashfs_ls(play->disk, STORE_DIR), *at = names ? names : "";
-	char name[256];
-
-	while (p->granted && each_name("", &at, name)) {
-		const char *version = strchr(name, '~');
-		uint64_t epoch = version ? strtoull(version + 1, NULL, 16) : 0;
-
-		if (version && epoch < p->granted && !has_line(p->listing, name))
-			complain(play, "'%s' came after epoch %llu was granted", name,
-				 (unsigned long long)p->granted);
-	}
-}
-
-/* One epoch file, and no tenure but that of the term that it names. */
-static void check_election(struct play *play)
-{
-	const char *names = crashfs_ls(play->disk, ELECTION_DIR), *at = names;
-	struct epoch epoch = { .number = 0 };
-	char name[256], tenure[TENURE_NAME_SIZE];
-	unsigned epochs = 0;
-
-	while (each_name("epoch-", &at, name))
-		epochs += epoch_parse(name, &epoch);
-	if (epochs != 1)
-		complain(play, "there are %u epoch files", epochs);
-	tenure_format(epoch.number, &epoch.session, tenure);
-	at = names;
-	while (each_name("tenure-", &at, name))
-		if (epoch_is_vacant(&epoch) || strcmp(name, tenure) != 0)
-			complain(play, "'%s' was left", name);
-	for (unsigned i = 0; i < PLAYERS_MAX; i++)
-		if (play->player[i].granted > epoch.number)
-			complain(play, "epoch %llu was granted, and the file says %llu",
-				 (unsigned long long)play->player[i].granted,
-				 (unsigned long long)epoch.number);
-}
-
-/* Somebody who comes then leads, above all, and finds what was acknowledged. */
-static void check_next(struct play *play, struct crashfs *disk)
-{
-	struct player next = { .play = play, .index = NEXT };
-
-	actor_start(&next.actor, disk, NEXT);
-	if (actor_claim(&next.actor) != FSHA_OK) {
-		complain(play, "the next claim failed: %s", next.actor.error.message);
-	} else {
-		note_grant(&next);
-		read_as(&next, NULL);
-		write_as(&next, NULL, PART_PUT);
-		if (next.result != FSHA_OK)
-			complain(play, "the next leader cannot write: %s",
-				 next.actor.error.message);
-		read_as(&next, NULL);
-	}
-	actor_stop(&next.actor);
-	free(next.listing);
-	judge(play, play->history);
-}
-
-/* Nobody who led before can write any more. */
-static void check_stale(struct play *play)
-{
-	for (unsigned i = 0; i < PLAYERS_MAX; i++) {
-		struct player *p = &play->player[i];
-
-		if (!p->actor.term)
-			continue;
-		if (put(&p->actor, "stale") == FSHA_OK)
-			complain(play, "player %u could write after its successor's grant", i);
-	}
-}
-
-static const char *check(void *ctx, const struct schedule_cast *cast)
-{
-	struct play *play = ctx;
-	bool led = false;
-
-	for (unsigned i = 0; i < cast->players; i++) {
-		const struct player *p = &play->player[i];
-
-		if (!p->done)
-			complain(play, "player %u has not come to its end", i);
-		led |= play->parts[i] == PART_CLAIM && p->granted;
-		check_fenced(play, p);
-	}
-	if (!led)
-		complain(play, "of all who claimed, nobody led");
-	check_election(play);
-	if (!play->wrong[0])
-		check_next(play, play->disk);
-	if (!play->wrong[0])
-		check_stale(play);
-	return play->wrong[0] ? play->wrong : NULL;
-}
-
-/* All that was written down so far, and what the next leader finds on the copy. */
-static const char *check_cut(void *ctx, struct crashfs *after)
-{
-	struct play *play = ctx;
-	struct ops_history *before = play->history;
-	struct ops_event power_cut = { .kind = OPS_CUT };
-
-	play->history = ops_history_create();
-	for (size_t i = 0; i < ops_history_count(before); i++)
-		ops_history_add(play->history, ops_history_at(before, i));
-	power_cut.time_ns = fsu_now_ns(crashfs_client(after, NEXT));
-	ops_history_add(play->history, &power_cut);
-	check_next(play, after);
-	ops_history_destroy(play->history);
-	play->history = before;
-	return play->wrong[0] ? play->wrong : NULL;
-}
-
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; text && *text; text++)
-		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* Who led, what came of the writes, and what is on disk. */
-static uint64_t outcome(void *ctx)
-{
-	struct play *play = ctx;
-	uint64_t hash = hash_text(1, crashfs_ls(play->disk, ELECTION_DIR));
-
-	hash = hash_text(hash, crashfs_ls(play->disk, STORE_DIR));
-	for (unsigned i = 0; i < PLAYERS_MAX; i++)
-		hash = (hash ^ (uint64_t)(play->player[i].result + 100)) * UINT64_C(0x100000001b3) +
-		       play->player[i].granted;
-	return hash;
-}
 
 /* ---- Tests ---- */
 
-static void run_once(struct play *play, const struct schedule_how *how)
+static void search(struct play *play, bool cached, const struct schedule_how *how)
 {
-	for (unsigned cached = 0; cached < 2; cached++) {
-		char name[64];
-		const struct schedule_scene scene = {
-			.name = name,
-			.options = { .seed = 1, .cache_ns = cached ? CACHE_NS : 0 },
-			.ctx = play,
-			.setup = set_up,
-			.check = check,
-			.check_cut = check_cut,
-			.teardown = tear_down,
-			.outcome = outcome,
-			.acts = 1,
-			.may = may_lapse,
-			.act = lapse,
-			.pauses = 1,
-		};
+	static const char *const troubles[] = { "", "-lapse", "-reply", "-delay" };
+	struct schedule_scene scene;
+	char name[64];
+	char who[2] = { (char)(play->trouble > LAPSE ? '0' + play->troubled : '\0') };
 
-		(void)snprintf(name, sizeof(name), "%s%s%s", play->name,
-			       play->lapses ? "-late" : "", cached ? "-nfs" : "");
-		schedule_assert(&scene, how);
+	(void)snprintf(name, sizeof(name), "%s%s%s%s", play->name, troubles[play->trouble], who,
+		       cached ? "-nfs" : "");
+	scene = play_scene(play, name, cached);
+	schedule_assert(&scene, how);
+}
+
+/*
+ * All beginnings, and with few switches up to all ends; of two players without trouble everything,
+ * where there is time for it.
+ */
+static void search_as_far_as_time_allows(struct play *play, bool cached)
+{
+	const bool three = play->parts[2] != PART_NONE, calm = play->trouble == NO_TROUBLE;
+	const struct schedule_how all = { .cut_every = 50 };
+	const struct schedule_how shallow = {
+		.depth = (unsigned)(three ? test_size(7, 9, 13) : test_size(12, 14, 16)),
+		.cut_every = 50,
+	};
+	const struct schedule_how far = { .switches = (unsigned)test_size(1, 1, 2),
+					  .cut_every = 50 };
+
+	if (calm && !three && test_size(0, 0, 1)) {
+		search(play, cached, &all);
+		return;
 	}
+	/* Renames, and their troubles, come later. */
+	if (play->trouble <= LAPSE)
+		search(play, cached, &shallow);
+	if (test_size(!three && (calm || (play->thorough && !cached)), 1, 1))
+		search(play, cached, &far);
 }
 
-/* With a leader that stays within its lease, and with one that is stopped past it somewhere. */
-static void run_play(struct play *play, const struct schedule_how *how)
+/* Without trouble, with a lease that runs out somewhere, and with renames of each gone wrong. */
+static void run_play(struct play *play)
 {
-	run_once(play, how);
-	play->lapses = true;
-	run_once(play, how);
-}
+	for (play->trouble = NO_TROUBLE; play->trouble < TROUBLES; play->trouble++) {
+		unsigned players = 1;
 
-/* Of two all schedules to their ends, where there is time for it. */
-static const struct schedule_how *two(void)
-{
-	static struct schedule_how how;
-
-	how = (struct schedule_how){ .depth = (unsigned)test_size(12, 20, 0), .cut_every = 50 };
-	return &how;
-}
-
-static const struct schedule_how *three(void)
-{
-	static struct schedule_how how;
-
-	how = (struct schedule_how){ .depth = (unsigned)test_size(8, 11, 14), .cut_every = 50 };
-	return &how;
+		while (play->trouble > LAPSE && players < PLAYERS_MAX && play->parts[players])
+			players++;
+		for (play->troubled = 0; play->troubled < players; play->troubled++)
+			for (unsigned cached = 0; cached < 2; cached++)
+				search_as_far_as_time_allows(play, cached);
+	}
 }
 
 static void claim_against_claim(void **state)
@@ -523,7 +74,7 @@ static void claim_against_claim(void **state)
 	};
 
 	(void)state;
-	run_play(&play, two());
+	run_play(&play);
 }
 
 static void claim_against_commit(void **state)
@@ -531,10 +82,11 @@ static void claim_against_commit(void **state)
 	struct play play = {
 		.name = "claim-commit",
 		.parts = { PART_PUT, PART_CLAIM },
+		.thorough = true,
 	};
 
 	(void)state;
-	run_play(&play, two());
+	run_play(&play);
 }
 
 static void claim_against_batch(void **state)
@@ -545,7 +97,7 @@ static void claim_against_batch(void **state)
 	};
 
 	(void)state;
-	run_play(&play, two());
+	run_play(&play);
 }
 
 static void claim_against_removal(void **state)
@@ -556,7 +108,7 @@ static void claim_against_removal(void **state)
 	};
 
 	(void)state;
-	run_play(&play, two());
+	run_play(&play);
 }
 
 static void claim_against_resignation(void **state)
@@ -564,10 +116,11 @@ static void claim_against_resignation(void **state)
 	struct play play = {
 		.name = "claim-resign",
 		.parts = { PART_RESIGN, PART_CLAIM },
+		.thorough = true,
 	};
 
 	(void)state;
-	run_play(&play, two());
+	run_play(&play);
 }
 
 static void two_claims_against_a_commit(void **state)
@@ -577,7 +130,7 @@ static void two_claims_against_a_commit(void **state)
 			     .staged = true };
 
 	(void)state;
-	run_play(&play, three());
+	run_play(&play);
 }
 
 int main(void)

@@ -45,7 +45,8 @@ struct run {
 	struct search *search;
 	struct crashfs *disk;
 	struct schedule_cast cast;
-	unsigned level, choices, pauses, acts_done;
+	unsigned level, choices, switches, pauses, acts_done;
+	int last; /* the player that was stepped; -1: none */
 };
 
 /* ---- Sets ---- */
@@ -130,6 +131,15 @@ static void step_player(const struct run *run, unsigned i)
 		puppet_step(p);
 }
 
+/* A player that could go on must, once there were enough switches. */
+static bool may_be_next(const struct run *run, unsigned i)
+{
+	const unsigned most = run->search->how->switches;
+
+	return most == 0 || run->switches < most || run->last < 0 || run->last == (int)i ||
+	       !puppet_can_step(run->cast.player[run->last]);
+}
+
 /* All that can happen now. */
 static void find_moves(const struct run *run, struct level *level)
 {
@@ -140,9 +150,9 @@ static void find_moves(const struct run *run, struct level *level)
 	for (unsigned i = 0; i < run->cast.players; i++) {
 		const struct puppet *p = run->cast.player[i];
 
-		if (puppet_can_step(p))
+		if (puppet_can_step(p) && may_be_next(run, i))
 			level->moves[level->n++] = (char)('0' + i);
-		else
+		if (!puppet_can_step(p))
 			waits |= puppet_wakes_ns(p) != FSU_FOREVER;
 	}
 	can_step = level->n > 0;
@@ -178,7 +188,12 @@ static void make_move(struct run *run, char move)
 	const unsigned n = run->cast.players;
 
 	if (move >= '0' && move <= '9') {
-		step_player(run, (unsigned)(move - '0'));
+		int i = move - '0';
+
+		run->switches += run->last >= 0 && run->last != i &&
+				 puppet_can_step(run->cast.player[run->last]);
+		run->last = i;
+		step_player(run, (unsigned)i);
 	} else if (move == 't') {
 		run->pauses += theatre_can_step(run->cast.theatre);
 		(void)theatre_pass_time(run->cast.theatre);
@@ -221,6 +236,8 @@ static uint64_t state_digest(const struct run *run)
 	digest = combine(digest, run->pauses * 256 + run->acts_done);
 	if (run->search->how->depth)
 		digest = combine(digest, run->choices);
+	if (run->search->how->switches)
+		digest = combine(digest, run->switches * 256 + (unsigned)run->last);
 	return scene->digest ? combine(digest, scene->digest(scene->ctx)) : digest;
 }
 
@@ -340,7 +357,7 @@ static char choose(struct run *run)
 static void run_once(struct search *s)
 {
 	const struct schedule_scene *scene = s->scene;
-	struct run run = { .search = s, .disk = crashfs_create(&scene->options) };
+	struct run run = { .search = s, .disk = crashfs_create(&scene->options), .last = -1 };
 	char move;
 
 	run.disk->note = scene->name;

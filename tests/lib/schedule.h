@@ -57,8 +57,14 @@ struct schedule_scene {
 	unsigned pauses;
 };
 
+/*
+ * Without bounds every schedule is tried. A search that is bounded by depth tries all beginnings,
+ * and few ways to go on; one that is bounded by switches goes everywhere, but changes few times
+ * from a player that could have gone on to another. Acts and time are not counted as switches.
+ */
 struct schedule_how {
-	unsigned depth;     /* choices; 0: all of them */
+	unsigned depth;     /* choices; 0: no bound */
+	unsigned switches;  /* 0: no bound */
 	bool every_call;    /* no quiet calls */
 	bool ignore_known;  /* no known states */
 	unsigned cut_every; /* a power cut in one of so many states; 0: none */
