@@ -127,7 +127,18 @@ static void two_claims_against_a_commit(void **state)
 {
 	struct play play = { .name = "claim-claim-commit",
 			     .parts = { PART_PUT, PART_CLAIM, PART_CLAIM },
-			     .staged = true };
+			     .ahead = FIRST_AHEAD };
+
+	(void)state;
+	run_play(&play);
+}
+
+/* The swaps themselves, and all that comes after them. */
+static void two_claims_against_a_commit_from_their_renames_on(void **state)
+{
+	struct play play = { .name = "renames",
+			     .parts = { PART_PUT, PART_CLAIM, PART_CLAIM },
+			     .ahead = ALL_AHEAD };
 
 	(void)state;
 	run_play(&play);
@@ -142,6 +153,7 @@ int main(void)
 		cmocka_unit_test(claim_against_removal),
 		cmocka_unit_test(claim_against_resignation),
 		cmocka_unit_test(two_claims_against_a_commit),
+		cmocka_unit_test(two_claims_against_a_commit_from_their_renames_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,11 +193,16 @@ static void lead_first(struct player *p)
 	write_as(p, NULL, PART_PUT);
 }
 
-static bool stands_before_commit(const struct puppet *p)
+static bool stands_before_rename(const struct puppet *p)
 {
 	const struct puppet_call *next = puppet_next(p);
 
-	return next && next->kind == CRASHFS_RENAMEAT && strncmp(next->path, "tenure-", 7) == 0;
+	return next && next->kind == CRASHFS_RENAMEAT;
+}
+
+static bool is_ahead(const struct play *play, unsigned i)
+{
+	return play->ahead == ALL_AHEAD || (play->ahead == FIRST_AHEAD && i == 0);
 }
 
 static void set_up(void *ctx, struct schedule_cast *cast)
@@ -224,8 +229,9 @@ static void set_up(void *ctx, struct schedule_cast *cast)
 	for (unsigned i = 0; i < PLAYERS_MAX && play->parts[i] != PART_NONE; i++)
 		play->puppet[i] = cast->player[cast->players++] =
 			puppet_start(cast->theatre, i, act_part, &play->player[i]);
-	while (play->staged && !stands_before_commit(cast->player[0]))
-		puppet_step(cast->player[0]);
+	for (unsigned i = 0; i < cast->players; i++)
+		while (is_ahead(play, i) && !stands_before_rename(cast->player[i]))
+			puppet_step(cast->player[i]);
 }
 
 static void tear_down(void *ctx)
@@ -506,6 +512,6 @@ struct schedule_scene play_scene(struct play *play, const char *name, bool cache
 		.acts = ACTS,
 		.may = may,
 		.act = act,
-		.pauses = 1,
+		.pauses = { 1, 1, 1 },
 	};
 }

@@ -34,6 +34,14 @@ enum trouble {
 	TROUBLES
 };
 
+/* Who stands before its first rename when the choices begin: that of a commit, or of the epoch
+ * file. */
+enum ahead {
+	NOBODY_AHEAD,
+	FIRST_AHEAD,
+	ALL_AHEAD
+};
+
 struct player {
 	struct play *play;
 	unsigned index;
@@ -55,7 +63,7 @@ struct play {
 	struct puppet_call late; /* still on its way; path "": none */
 	struct puppet *puppet[PLAYERS_MAX];
 	bool thorough; /* the troubles too, whatever the size */
-	bool staged;   /* the first player stands before the rename of its commit */
+	enum ahead ahead;
 	struct crashfs *disk;
 	struct player player[PLAYERS_MAX];
 	struct ops_history *history;

@@ -45,8 +45,10 @@ struct run {
 	struct search *search;
 	struct crashfs *disk;
 	struct schedule_cast cast;
-	unsigned level, choices, switches, pauses, acts_done;
-	int last; /* the player that was stepped; -1: none */
+	unsigned level, choices, switches, acts_done;
+	unsigned pauses[SCHEDULE_PLAYERS];
+	bool paused[SCHEDULE_PLAYERS]; /* since its last step */
+	int last;                      /* the player that was stepped; -1: none */
 };
 
 /* ---- Sets ---- */
@@ -144,7 +146,7 @@ static bool may_be_next(const struct run *run, unsigned i)
 static void find_moves(const struct run *run, struct level *level)
 {
 	const struct schedule_scene *scene = run->search->scene;
-	bool waits = false, can_step;
+	bool waits = false, can_step = false, may_pause = true;
 
 	*level = (struct level){ 0 };
 	for (unsigned i = 0; i < run->cast.players; i++) {
@@ -152,11 +154,14 @@ static void find_moves(const struct run *run, struct level *level)
 
 		if (puppet_can_step(p) && may_be_next(run, i))
 			level->moves[level->n++] = (char)('0' + i);
-		if (!puppet_can_step(p))
+		if (puppet_can_step(p)) {
+			can_step = true;
+			may_pause &= run->paused[i] || run->pauses[i] < scene->pauses[i];
+		} else {
 			waits |= puppet_wakes_ns(p) != FSU_FOREVER;
+		}
 	}
-	can_step = level->n > 0;
-	if (waits && (!can_step || run->pauses < scene->pauses))
+	if (waits && may_pause)
 		level->moves[level->n++] = 't';
 	for (unsigned i = 0; i < scene->acts; i++)
 		if (!(run->acts_done & 1u << i) && scene->may(scene->ctx, i))
@@ -182,6 +187,14 @@ static void take_turns(const struct run *run)
 	while (theatre_can_step(t) || theatre_pass_time(t));
 }
 
+static void pause_player(struct run *run, unsigned i)
+{
+	if (!puppet_can_step(run->cast.player[i]))
+		return;
+	run->pauses[i] += !run->paused[i];
+	run->paused[i] = true;
+}
+
 static void make_move(struct run *run, char move)
 {
 	const struct schedule_scene *scene = run->search->scene;
@@ -193,9 +206,11 @@ static void make_move(struct run *run, char move)
 		run->switches += run->last >= 0 && run->last != i &&
 				 puppet_can_step(run->cast.player[run->last]);
 		run->last = i;
+		run->paused[i] = false;
 		step_player(run, (unsigned)i);
 	} else if (move == 't') {
-		run->pauses += theatre_can_step(run->cast.theatre);
+		for (unsigned i = 0; i < n; i++)
+			pause_player(run, i);
 		(void)theatre_pass_time(run->cast.theatre);
 	} else if (move == 'A' || move == 'B') {
 		for (unsigned i = 0; i < n; i++)
@@ -228,12 +243,13 @@ static uint64_t state_digest(const struct run *run)
 		int64_t wakes_ns = puppet_wakes_ns(p);
 
 		digest = combine(digest, puppet_seen(p));
-		digest = combine(digest, (uint64_t)puppet_state(p));
+		digest = combine(digest, (uint64_t)puppet_state(p) * 256 + run->pauses[i] * 2 +
+						 run->paused[i]);
 		if (wakes_ns != FSU_FOREVER)
 			digest = combine(digest, (uint64_t)((wakes_ns - now_ns) / FSU_NS_PER_MS));
 	}
 	digest = combine(digest, (uint64_t)(now_ns / FSU_NS_PER_MS));
-	digest = combine(digest, run->pauses * 256 + run->acts_done);
+	digest = combine(digest, run->acts_done);
 	if (run->search->how->depth)
 		digest = combine(digest, run->choices);
 	if (run->search->how->switches)

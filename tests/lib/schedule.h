@@ -53,8 +53,8 @@ struct schedule_scene {
 	unsigned acts;
 	bool (*may)(void *ctx, unsigned act);
 	void (*act)(void *ctx, struct schedule_cast *cast, unsigned act);
-	/* How often time may pass while somebody could do a call. */
-	unsigned pauses;
+	/* How often each player may be stopped, for as long as you like: time passes meanwhile. */
+	unsigned pauses[SCHEDULE_PLAYERS];
 };
 
 /*
