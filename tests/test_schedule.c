@@ -158,7 +158,7 @@ static void what_is_wrong_in_one_order_is_found_and_repeated(void **state)
 	struct toy toy = shared;
 	struct schedule_scene scene = scene_of(&toy);
 	struct schedule_report report;
-	char *moves, *end;
+	char *moves;
 
 	(void)state;
 	toy.never = "x";
@@ -166,11 +166,10 @@ static void what_is_wrong_in_one_order_is_found_and_repeated(void **state)
 	schedule_report_done(&report);
 	assert_non_null(strstr(report.text, "it was made"));
 	moves = strstr(report.text, "SCHEDULE='");
-	assert_non_null(moves);
+	if (!moves)
+		fail_msg("it does not tell how to repeat it: %s", report.text);
 	moves += strlen("SCHEDULE='");
-	end = strchr(moves, '\'');
-	assert_non_null(end);
-	*end = '\0';
+	moves[strcspn(moves, "'")] = '\0';
 	assert_int_equal(setenv("SCHEDULE", moves, 1), 0);
 	assert_false(schedule_run(&scene, &how, &report));
 	assert_int_equal(report.runs, 1);

@@ -245,7 +245,10 @@ static void search(const struct crashfs_options *options, const char *kind, enum
 {
 	static const char *const troubles[] = { "", "-reply", "-delay", "-lock" };
 	struct watch_play play = { .trouble = trouble };
-	const struct schedule_how how = { .switches = (unsigned)test_size(1, 1, 2) };
+	const struct schedule_how how = {
+		.switches = (unsigned)test_size(1, 1, 2),
+		.depth = (unsigned)(trouble == LOST_LOCK ? test_size(14, 0, 0) : 0),
+	};
 	char name[64];
 	const struct schedule_scene scene = {
 		.name = name,
@@ -293,8 +296,7 @@ static void nor_when_its_lock_is_freed_while_it_leads(void **state)
 					      .statfs_type = CEPH_MAGIC };
 
 	(void)state;
-	if (test_size(0, 1, 1))
-		search(&ceph, "-ceph", LOST_LOCK);
+	search(&ceph, "-ceph", LOST_LOCK);
 }
 
 int main(void)

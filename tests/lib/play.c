@@ -260,16 +260,21 @@ enum act {
 	ACTS
 };
 
-/* Does the troubled player stand before a rename that others can see? */
-static const struct puppet_call *troubled(const struct play *play)
+/* The troubled player's; only its kind means anything when it stands before none. */
+static struct puppet_call next_call(const struct play *play)
 {
 	const struct puppet_call *next = puppet_next(play->puppet[play->troubled]);
 
-	if (!next || next->kind != CRASHFS_RENAMEAT)
-		return NULL;
-	if (strncmp(next->path, "epoch-", 6) == 0 || strncmp(next->path, "tenure-", 7) == 0)
-		return next;
-	return NULL;
+	return next ? *next : (struct puppet_call){ .kind = CRASHFS_CALLS };
+}
+
+/* Does it stand before a rename that others can see? */
+static bool troubled(const struct play *play)
+{
+	struct puppet_call next = next_call(play);
+
+	return next.kind == CRASHFS_RENAMEAT &&
+	       (strncmp(next.path, "epoch-", 6) == 0 || strncmp(next.path, "tenure-", 7) == 0);
 }
 
 static bool may(void *ctx, unsigned act)
@@ -310,10 +315,12 @@ static void act(void *ctx, struct schedule_cast *cast, unsigned act)
 		crashfs_advance(play->disk, 2 * ACTOR_LEASE_MS * FSU_NS_PER_MS);
 		break;
 	case ACT_REPLY:
-		rename_now(play, troubled(play));
+		play->late = next_call(play);
+		rename_now(play, &play->late);
+		play->late.path[0] = '\0';
 		break;
 	case ACT_DELAY:
-		play->late = *troubled(play);
+		play->late = next_call(play);
 		fault.at = crashfs_count(play->disk, play->troubled);
 		crashfs_fault_arm(play->disk, &fault);
 		puppet_step(cast->player[play->troubled]);

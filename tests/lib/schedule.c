@@ -15,7 +15,8 @@
 #define LEVELS_MAX 4000
 #define MOVES_MAX 24
 #define ACTS_MAX 8
-#define ACT_FIRST 'a'
+
+static const char act_names[ACTS_MAX + 1] = "abcdefgh";
 
 /* A set of numbers that are as good as random. 0 is kept for a free place. */
 struct set {
@@ -165,7 +166,7 @@ static void find_moves(const struct run *run, struct level *level)
 		level->moves[level->n++] = 't';
 	for (unsigned i = 0; i < scene->acts; i++)
 		if (!(run->acts_done & 1u << i) && scene->may(scene->ctx, i))
-			level->moves[level->n++] = (char)(ACT_FIRST + i);
+			level->moves[level->n++] = act_names[i];
 	/* An act alone is no way to go on. */
 	if (!can_step && !waits)
 		level->n = 0;
@@ -218,8 +219,10 @@ static void make_move(struct run *run, char move)
 	} else if (move == 'C') {
 		take_turns(run);
 	} else {
-		run->acts_done |= 1u << (move - ACT_FIRST);
-		scene->act(scene->ctx, &run->cast, (unsigned)(move - ACT_FIRST));
+		unsigned act = (unsigned)(strchr(act_names, move) - act_names);
+
+		run->acts_done |= 1u << act;
+		scene->act(scene->ctx, &run->cast, act);
 	}
 }
 
