@@ -91,7 +91,7 @@ static void watch_and_claim(struct puppet *self, void *arg)
 		verdict = member_watch_look(&play->watch);
 		if (member_verdict_is_dead(verdict))
 			break;
-		fsu_sleep(a->fs, LEASE_NS / 2);
+		fsu_sleep(a->fs, LEASE_NS / 4);
 	}
 	if (puppet_is_killed(self) || !member_verdict_is_dead(verdict))
 		return;
