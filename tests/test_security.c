@@ -328,8 +328,8 @@ static bool find_place(const char *place, char *ret_path, size_t size)
 	}
 	(void)snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - place) : 0,
 		       place);
-	(void)snprintf(ret_path, size, "%s", slash ? slash + 1 : place);
-	*strchr(ret_path, '*') = '\0';
+	slash = slash ? slash + 1 : place;
+	(void)snprintf(ret_path, size, "%.*s", (int)(star - slash), slash);
 	if (count_names(directory, ret_path, last) == 0)
 		return false;
 	(void)snprintf(directory + strlen(directory), sizeof(directory) - strlen(directory), "/%s",
