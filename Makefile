@@ -86,6 +86,8 @@ LIB_SRC := $(wildcard fsutil/*.c) $(filter-out $(CLI_SRC) $(ARCHIVE_SRC),$(wildc
 BENCH_SRC := $(wildcard bench/*.c)
 TEST_LIB_SRC := $(wildcard tests/lib/*.c)
 TEST_SRC := $(wildcard tests/test_*.c)
+# What runs the library's threads as fibers, for one test alone.
+SIMULATION_SRC := $(wildcard tests/simulation/*.c)
 # tests/process/test_*.c are tests with real processes, the others there are programs that these start.
 PROCESS_SRC := $(wildcard tests/process/*.c)
 # What only root can test.
@@ -99,10 +101,10 @@ EXAMPLE_SRC := $(wildcard examples/*.c)
 FAULTFS_SRC := $(addprefix tests/fuse/,main.c mount.c rules.c calls.c)
 FUSE_SRC := $(filter-out $(FAULTFS_SRC),$(wildcard tests/fuse/*.c))
 ALL_SRC := $(LIB_SRC) $(CLI_SRC) $(ARCHIVE_SRC) $(BENCH_SRC) $(TEST_LIB_SRC) $(TEST_SRC) $(PROCESS_SRC) \
-	$(STORM_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
+	$(SIMULATION_SRC) $(STORM_SRC) $(ROOT_SRC) $(FUZZ_SRC) $(EXAMPLE_SRC) $(FAULTFS_SRC) $(FUSE_SRC)
 HEADERS := $(wildcard include/fsha/*.h fsutil/*.h src/*/*.h bench/*.h tests/*.h tests/lib/*.h \
 	tests/process/*.h tests/fuse/*.h tests/fuzz/*.h tests/storm/*.h \
-	tools/*.h)
+	tests/simulation/*.h tools/*.h)
 
 SO := $(BUILD)/libfsha.so
 A := $(BUILD)/libfsha.a
@@ -166,7 +168,14 @@ TEST_LINK = $(LINK) -Wl,--wrap=_cmocka_run_group_tests
 $(TESTS): $(BUILD)/tests/%: $(O)/tests/%.o $(call objects,$(TEST_LIB_SRC)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+	$(Q)$(TEST_LINK) $(WRAP) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
+
+# In the place of threads, of the clock that conditions wait on, and of the events between threads.
+SIMULATION_WRAPS := pthread_mutex_lock pthread_mutex_unlock pthread_cond_broadcast pthread_cond_wait \
+	pthread_cond_timedwait pthread_create pthread_self clock_gettime fsu_event_open fsu_event_post \
+	fsu_event_drain fsu_fd_close
+$(BUILD)/tests/test_simulation: WRAP := $(addprefix -Wl$(comma)--wrap=,$(SIMULATION_WRAPS))
+$(BUILD)/tests/test_simulation: $(call objects,$(SIMULATION_SRC))
 
 $(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
 	@mkdir -p $(@D)

@@ -296,6 +296,27 @@ static void member_that_was_looked_for_too_early_is_found_all_the_same(void **st
 	member_destroy(other);
 }
 
+/* A filesystem whose times are whole seconds: an absence is believed only after the next one. */
+static void expelled_member_is_found_dead_where_times_are_coarse(void **state)
+{
+	static const struct fixture_options coarse = {
+		.fs = { .cache_ns = FIXTURE_CACHE_NS, .time_step_ns = FSU_NS_PER_S }
+	};
+	int64_t begun_ns;
+
+	(void)state;
+	start(&coarse);
+	assert_int_equal(member_expel(&f->cluster[1], &m->id), 0);
+	/* Its lock says nothing: it is held. */
+	begun_ns = now();
+	while (member_watch_look(&w) != MEMBER_DEAD_BEAT) {
+		if (now() - begun_ns > 3 * SPAN_NS)
+			fail_msg("not found dead");
+		crashfs_advance(f->fs, FIXTURE_LEASE_NS / 10);
+	}
+	assert_true(now() - begun_ns > SPAN_NS);
+}
+
 static void verdict_of_death_is_final(void **state)
 {
 	(void)state;
@@ -431,6 +452,8 @@ int main(void)
 		network_test(member_whose_directory_is_gone_is_gone),
 		network_test(member_that_never_was_is_gone),
 		network_test(member_that_was_looked_for_too_early_is_found_all_the_same),
+		cmocka_unit_test_teardown(expelled_member_is_found_dead_where_times_are_coarse,
+					  teardown),
 		watch_test(verdict_of_death_is_final),
 		network_test(beats_are_seen_through_the_caches_of_the_network),
 		network_test(freed_lock_may_belong_to_a_living_leader_unless_the_lease_is_shorter),

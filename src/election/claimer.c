@@ -403,27 +403,33 @@ static void hide(struct fsha_election *e)
 	services_unlock(s);
 }
 
+/*
+ * A term is given up only when its contender has heard of it; then the election is poked. Under the
+ * mutex.
+ */
+static bool waits_for_contender(const struct fsha_election *e)
+{
+	return (e->closing || e->resigning) && (e->told || e->calling) && !e->closed;
+}
+
 /* Returns when to look next; FSU_FOREVER: when poked. */
 static int64_t step(struct fsha_election *e)
 {
 	struct fsha_services *s = e->services;
 	struct member *member;
 	struct term *term;
-	bool closing, leaving, told;
+	bool closing, leaving, waits;
 
 	services_lock(s);
 	member = s->member;
 	term = e->term;
 	closing = e->closing;
 	leaving = closing || e->resigning;
-	told = (e->told || e->calling) && !e->closed;
+	waits = waits_for_contender(e);
 	services_unlock(s);
 
-	if (term && leaving) {
-		if (told)
-			return FSU_FOREVER; /* the contender hears of it first; then we are poked */
-		return resign(e, term);
-	}
+	if (term && leaving)
+		return waits ? FSU_FOREVER : resign(e, term);
 	if (term && !term_is_live(term)) {
 		drop(e, term);
 		return 0;
@@ -470,7 +476,7 @@ static struct fsha_election *first_due(const struct fsha_services *s)
 
 	for (struct fsha_election *e = s->elections; e; e = e->next) {
 		/* A term that ended by itself (fenced in a commit) is due at once. */
-		if (e->term && atomic_load(&e->term->end) != TERM_LIVE)
+		if (e->term && atomic_load(&e->term->end) != TERM_LIVE && !waits_for_contender(e))
 			e->due_ns = 0;
 		if (!first || e->due_ns < first->due_ns)
 			first = e;

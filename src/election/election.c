@@ -135,7 +135,9 @@ static bool tell(struct task *task)
 	e->calling = false;
 	if (drop_abandoned(e))
 		return false;
-	election_poke(e); /* a resignation may have waited for the contender */
+	/* A resignation may have waited for the contender. Else what failed is not due yet. */
+	if (e->closing || e->resigning)
+		election_poke(e);
 	return true;
 }
 
@@ -403,6 +405,9 @@ void election_unlist(struct fsha_election *e)
 	}
 	executor_cancel(s, &e->task);
 	e->closed = true;
+	/* An abandoned one outlives the close of the services; the threads have waited for it. */
+	if (s->closing && !s->elections)
+		services_wake_all(s);
 }
 
 fsha_result fsha_election_close(fsha_election *e, fsha_error *reterr)

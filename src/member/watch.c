@@ -10,8 +10,11 @@
 #include "src/member/member.h"
 
 #define PATH_SIZE (FSU_UUID_HEX + 64)
-/* How long to look for a beat that a listing did not show. */
-#define BEAT_LOOK_NS (200 * FSU_NS_PER_MS)
+/*
+ * How long to look for a beat that a listing did not show: longer than the coarsest clock step, for
+ * else a member without a beat could never be told from one whose beat was missed.
+ */
+#define BEAT_LOOK_NS (2 * FSU_CLOCK_STEP_COARSE_NS)
 
 void member_watch_init(struct member_watch *w, const struct cluster *c, const struct fsu_uuid *id)
 {
@@ -124,20 +127,24 @@ static bool find_beat(const struct fsu_list *list, uint64_t *ret_beat)
  */
 static int read_beat(const struct cluster *c, const char *member, uint64_t *ret_beat)
 {
+	const int64_t deadline_ns = fsu_now_ns(c->fs) + BEAT_LOOK_NS;
+	int64_t pause_ns = FSU_CLOCK_STEP_NS;
 	struct fsu_list list;
-	bool found = false;
+	bool found;
 	int r;
 
 	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, c->members_fd, member, c->local);
-	if (r == 0)
-		found = find_beat(&list, ret_beat);
-	if (r == 0 && !found) {
-		r = fsu_list_read(&list, c->members_fd, member, c->local, BEAT_LOOK_NS);
-		if (r == 0)
-			found = find_beat(&list, ret_beat);
-		if (r == 0 && !found && !list.stable)
+	for (;;) {
+		r = fsu_list_pass(&list, c->members_fd, member, c->local);
+		found = r == 0 && find_beat(&list, ret_beat);
+		if (r < 0 || found || list.stable)
+			break;
+		if (fsu_now_ns(c->fs) >= deadline_ns) {
 			r = -EAGAIN;
+			break;
+		}
+		fsu_sleep(c->fs, pause_ns);
+		pause_ns *= 2;
 	}
 	fsu_list_done(&list);
 	return r < 0 ? r : found;

@@ -50,7 +50,7 @@
 
 #include "fsutil/fsu_ops.h"
 
-#define CRASHFS_CLIENTS 4
+#define CRASHFS_CLIENTS 6
 /* How many calls crashfs_log tells of. */
 #define CRASHFS_LOG 64
 /* What is kept of a path. */

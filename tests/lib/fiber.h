@@ -19,6 +19,8 @@ void fiber_resume(struct fiber *fiber);
 /* From inside: back to whoever resumed it. */
 void fiber_yield(struct fiber *fiber);
 bool fiber_ended(const struct fiber *fiber);
+/* It is not run again, wherever it stands: what lies on its stack is lost. */
+void fiber_abandon(struct fiber *fiber);
 /* Its body must have ended: what lies on its stack would be lost. NULL is allowed. */
 void fiber_destroy(struct fiber *fiber);
 

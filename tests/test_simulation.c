@@ -1,0 +1,94 @@
+/*
+ * Deterministic simulation of whole processes (tests/simulation/sim.h): whatever goes wrong in
+ * whatever order, the history holds, and when all is well again somebody leads. SEED repeats a run
+ * and prints its history.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/run.h"
+#include "tests/simulation/sim.h"
+
+#define FAILED_MAX 10 /* then it is enough */
+
+static struct sim_result result; /* too large for a stack */
+
+static void print_counts(const uint64_t *counts)
+{
+	for (unsigned i = 0; i < SIM_COUNTS; i++)
+		print_message("%s%llu %s", i ? ", " : "", (unsigned long long)counts[i],
+			      sim_count_names[i]);
+	print_message("\n");
+}
+
+static void every_history_holds_whatever_goes_wrong(void **state)
+{
+	uint64_t first = 1, counts[SIM_COUNTS] = { 0 };
+	const bool one = test_seed(&first);
+	const uint64_t seeds = one ? 1 : test_size(60, 1000, 10000);
+	int64_t longest_ns = 0;
+	unsigned failed = 0, unclear = 0;
+	size_t events = 0;
+
+	(void)state;
+	print_message("SEED=%llu\n", (unsigned long long)first);
+	for (uint64_t seed = first; seed < first + seeds; seed++) {
+		if (!sim_play(seed, one, &result)) {
+			print_message("SEED=%llu: %zu violations\n", (unsigned long long)seed,
+				      result.verdict.total);
+			if (++failed == FAILED_MAX)
+				break;
+		}
+		for (unsigned i = 0; i < SIM_COUNTS; i++)
+			counts[i] += result.counts[i];
+		events += result.verdict.events;
+		unclear += result.unclear;
+		if (result.leaderless_ns > longest_ns)
+			longest_ns = result.leaderless_ns;
+	}
+	print_message("%llu runs, %zu events; no leader for %lld ms at most; ",
+		      (unsigned long long)seeds, events, (long long)(longest_ns / FSU_NS_PER_MS));
+	print_counts(counts);
+	if (one)
+		print_message("digest %016llx\n", (unsigned long long)result.digest);
+	if (unclear)
+		print_message("%u not judged\n", unclear);
+	assert_int_equal(failed, 0);
+	assert_true(one || unclear * 100 <= seeds);
+	/* A simulation in which nothing happens proves nothing. */
+	for (unsigned i = 0; !one && i < SIM_COUNTS; i++)
+		if (counts[i] == 0)
+			fail_msg("nothing of this happened: %s", sim_count_names[i]);
+}
+
+static void a_seed_is_one_run(void **state)
+{
+	uint64_t first = 1;
+
+	(void)state;
+	(void)test_seed(&first);
+	for (uint64_t seed = first; seed < first + 6; seed++) {
+		uint64_t digest, steps;
+
+		assert_true(sim_play(seed, false, &result));
+		digest = result.digest;
+		steps = result.counts[SIM_STEPS];
+		assert_true(sim_play(seed, false, &result));
+		if (result.digest != digest || result.counts[SIM_STEPS] != steps)
+			fail_msg("SEED=%llu: two runs", (unsigned long long)seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_history_holds_whatever_goes_wrong),
+		cmocka_unit_test(a_seed_is_one_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
