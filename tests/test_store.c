@@ -132,6 +132,19 @@ static void without_leadership_a_write_leaves_no_trace(void **state)
 	assert_string_equal(crashfs_ls(s->disk, "/c/job_graphs"), "");
 }
 
+/* It may be so, but that is for the present leader to say. */
+static void a_former_leader_does_not_say_that_there_is_nothing_to_remove(void **state)
+{
+	const struct store_change nothing = { .how = STORE_REMOVE, .key = "k" };
+	struct stage *s = *state;
+
+	assert_int_equal(actor_remove(&s->a, "k"), FSHA_OK);
+	actor_take_over(&s->b);
+	assert_int_equal(actor_remove(&s->a, "k"), FSHA_E_NOT_LEADER);
+	assert_int_equal(store_write_batch(s->a.store, &nothing, 1, NULL, NULL, &s->a.error),
+			 FSHA_E_NOT_LEADER);
+}
+
 static void an_acknowledged_write_survives_a_power_cut(void **state)
 {
 	struct stage *s = *state;
@@ -541,6 +554,7 @@ int main(void)
 		LOCAL(replace_checks_the_expected_version),
 		LOCAL(removing_what_is_not_there_is_done_and_writes_nothing),
 		LOCAL(without_leadership_a_write_leaves_no_trace),
+		LOCAL(a_former_leader_does_not_say_that_there_is_nothing_to_remove),
 		LOCAL(an_acknowledged_write_survives_a_power_cut),
 		LOCAL(a_damaged_newest_version_never_falls_back_to_an_older_one),
 		LOCAL(old_versions_stay_for_a_while_and_are_then_cleaned),

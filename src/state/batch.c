@@ -243,7 +243,8 @@ static fsha_result write_locked(struct batch *b, struct term *t, const struct st
 	if (result != FSHA_OK)
 		return result;
 	if (b->count == 0)
-		return store_sync_found(b->store, reterr);
+		return term_is_live(t) ? store_sync_found(b->store, reterr) :
+					 term_not_live(t, reterr);
 	if (b->count == 1)
 		return store_commit_locked(b->store, t, b->changes[0], &sent, ret_version, reterr);
 	result = store_make_directory(b->store, t, reterr);

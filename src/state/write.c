@@ -162,8 +162,9 @@ fsha_result store_commit_locked(struct store *s, struct term *t, const struct st
 	if (s->format && write.form == s->format->form)
 		write.stage = s->format->stage;
 	result = check_change(s, t, c, &present, &nothing, reterr);
+	/* That there is nothing is for the present leader to say. */
 	if (result == FSHA_OK && nothing)
-		return store_sync_found(s, reterr);
+		return term_is_live(t) ? store_sync_found(s, reterr) : term_not_live(t, reterr);
 	if (result == FSHA_OK)
 		result = store_make_directory(s, t, reterr);
 	if (result != FSHA_OK)
