@@ -19,9 +19,9 @@ static int refuse_listings(struct hook *h, const char *op, const char *path, con
 
 static void what_fails_is_tried_again_after_a_pause_though_the_contender_is_told(void **state)
 {
-	struct player leader, standby;
+	static struct player leader, standby; /* threads have them also when this fails */
 	fsha_services *services[2];
-	struct hook hook;
+	static struct hook hook;
 
 	(void)state;
 	services[0] = open_services();
@@ -71,7 +71,7 @@ static void *close_run(void *arg)
 
 static void the_claimer_rests_while_a_contender_is_slow_to_hear_of_the_end(void **state)
 {
-	struct player p;
+	static struct player p;
 	fsha_contender contender;
 	fsha_services *s;
 	pthread_t thread;
