@@ -4,6 +4,7 @@
 #ifndef TESTS_CHANCE_H
 #define TESTS_CHANCE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,9 +12,10 @@ struct chance {
 	uint64_t state;
 };
 
-/* Uniform enough; `below` is not 0. */
+/* Uniform enough. */
 static inline unsigned chance_draw(struct chance *c, unsigned below)
 {
+	assert(below > 0);
 	c->state ^= c->state << 13;
 	c->state ^= c->state >> 7;
 	c->state ^= c->state << 17;

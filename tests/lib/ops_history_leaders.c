@@ -1,6 +1,7 @@
 /*
  * Who led when: rules 1, 6 and 7 of the history.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ static void collect_grants(struct ops_check *c, struct ops_election *e,
 	}
 	e->count = n;
 	for (size_t i = n; i-- > 0;) {
+		assert(e->grants[i].event);
 		e->grants[i].newer_ns = newer_ns;
 		if (e->grants[i].event->time_ns < newer_ns)
 			newer_ns = e->grants[i].event->time_ns;

@@ -110,7 +110,7 @@ size_t ops_event_format(const struct ops_event *event, char *ret_line)
 	assert(head > 0 && head < OPS_LINE_SIZE);
 	rest = format_rest(event, ret_line + head, OPS_LINE_SIZE - (size_t)head);
 	assert(rest > 0 && head + rest < OPS_LINE_SIZE);
-	return (size_t)(head + rest);
+	return (size_t)head + (size_t)rest;
 }
 
 /* The words of a line; 0 when there are too many. */
@@ -221,8 +221,11 @@ void ops_history_print(const struct ops_history *h)
 {
 	char line[OPS_LINE_SIZE];
 
-	for (size_t i = 0; i < h->count; i++)
-		(void)fwrite(line, 1, ops_event_format(&h->events[i], line), stderr);
+	for (size_t i = 0; i < h->count; i++) {
+		size_t size = ops_event_format(&h->events[i], line);
+
+		(void)fwrite(line, 1, size, stderr);
+	}
 }
 
 bool ops_event_log(int fd, const struct ops_event *event)

@@ -351,10 +351,11 @@ static void *op_alloc(void *ctx, size_t size)
 static void op_release(void *ctx, void *ptr)
 {
 	struct sim_process *p = ctx;
-	struct sim_block *b = (struct sim_block *)ptr - 1;
+	struct sim_block *b;
 
 	if (!ptr)
 		return;
+	b = (struct sim_block *)ptr - 1;
 	drop_block(p, b);
 	p->real->ops->release(p->real->ctx, b);
 }
@@ -362,11 +363,12 @@ static void op_release(void *ctx, void *ptr)
 static void *op_resize(void *ctx, void *ptr, size_t size)
 {
 	struct sim_process *p = ctx;
-	struct sim_block *old = (struct sim_block *)ptr - 1;
 	void *more = op_alloc(ctx, size);
+	const struct sim_block *old;
 
 	if (!more || !ptr)
 		return more;
+	old = (const struct sim_block *)ptr - 1;
 	memcpy(more, ptr, old->size < size ? old->size : size);
 	op_release(p, ptr);
 	return more;
