@@ -243,7 +243,7 @@ static void make_huge(const char *path)
 static void a_file_of_a_tebibyte_in_a_place_of_ours_is_refused_at_once(void **state)
 {
 	static const char *const directories[] = { NS, "leaders", "job_graphs",
-						   "elections/" ELECTION };
+						   ("elections/" ELECTION) };
 	static const char *const keys[] = { "k~", ELECTION "~", "0", "@history~" };
 	fsha_verify_summary summary = FSHA_VERIFY_SUMMARY_INIT;
 	char path[400], last[256];

@@ -16,7 +16,7 @@
 const char *const election_names[ELECTIONS] = {
 	[DISPATCHER] = FSHA_ELECTION_DISPATCHER,
 	[RESOURCE_MANAGER] = FSHA_ELECTION_RESOURCE_MANAGER,
-	[JOB_MASTER] = "job-" JOB_TEXT,
+	[JOB_MASTER] = ("job-" JOB_TEXT),
 };
 
 /* ---- what all share ---- */
