@@ -65,8 +65,8 @@ static char *take_stack(void)
 
 	if (n_spare > 0)
 		return spare[--n_spare];
-	/* cppcheck-suppress invalidFunctionArg; -1 is what MAP_ANONYMOUS asks for */
 	memory = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+		      /* cppcheck-suppress invalidFunctionArg; as MAP_ANONYMOUS asks */
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED || mprotect(memory, GUARD_SIZE, PROT_NONE) < 0)
 		abort();

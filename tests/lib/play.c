@@ -377,8 +377,12 @@ static void check_fenced(struct play *play, const struct player *p)
 	}
 }
 
-/* One epoch file, and no tenure but that of the term that it names. */
-static void check_election(struct play *play)
+/*
+ * One epoch file, and no tenure but that of the term that it names. But a claim that ran out of
+ * time before it had fenced has given the election up: what is there then is for the next one to
+ * fence.
+ */
+static void check_election(struct play *play, bool led)
 {
 	const char *names = crashfs_ls(play->disk, ELECTION_DIR), *at = names;
 	struct epoch epoch = { .number = 0 };
@@ -392,7 +396,8 @@ static void check_election(struct play *play)
 	tenure_format(epoch.number, &epoch.session, tenure);
 	at = names;
 	while (each_name("tenure-", &at, name))
-		if (epoch_is_vacant(&epoch) || strcmp(name, tenure) != 0)
+		if (strcmp(name, tenure) != 0 ? led || !epoch_is_vacant(&epoch) :
+						epoch_is_vacant(&epoch))
 			complain(play, "'%s' was left", name);
 	for (unsigned i = 0; i < PLAYERS_MAX; i++)
 		if (play->player[i].granted > epoch.number)
@@ -451,9 +456,10 @@ static const char *check(void *ctx, const struct schedule_cast *cast)
 	}
 	if (!led)
 		complain(play, "of all who claimed, nobody led");
-	check_election(play);
+	check_election(play, play->trouble != LAPSE);
 	if (!play->wrong[0])
 		check_next(play, play->disk);
+	check_election(play, true);
 	if (!play->wrong[0])
 		check_stale(play);
 	return play->wrong[0] ? play->wrong : NULL;

@@ -139,14 +139,15 @@ static bool may_be_next(const struct run *run, unsigned i)
 {
 	const unsigned most = run->search->how->switches;
 
-	return most == 0 || run->switches < most || run->last < 0 || run->last == (int)i ||
-	       !puppet_can_step(run->cast.player[run->last]);
+	return most == 0 || run->search->given || run->switches < most || run->last < 0 ||
+	       run->last == (int)i || !puppet_can_step(run->cast.player[run->last]);
 }
 
 /* All that can happen now. */
 static void find_moves(const struct run *run, struct level *level)
 {
 	const struct schedule_scene *scene = run->search->scene;
+	const struct schedule_how *how = run->search->how;
 	bool waits = false, can_step = false, may_pause = true;
 
 	*level = (struct level){ 0 };
@@ -171,10 +172,15 @@ static void find_moves(const struct run *run, struct level *level)
 	if (!can_step && !waits)
 		level->n = 0;
 	level->branches = level->n > 1;
-	if (!level->branches || !run->search->how->depth || run->choices < run->search->how->depth)
+	if (!level->branches)
 		return;
-	memcpy(level->moves, "ABC", 3);
-	level->n = 3;
+	/* A run that is repeated may be of any search. */
+	if (run->search->given || (how->depth && run->choices >= how->depth)) {
+		if (!run->search->given)
+			level->n = 0;
+		memcpy(level->moves + level->n, "ABC", 3);
+		level->n += 3;
+	}
 }
 
 static void take_turns(const struct run *run)
@@ -346,6 +352,17 @@ static enum point look_around(struct run *run, struct level *level)
 	return POINT_NEW;
 }
 
+/* The same moves have led to the same place; else nothing that is found could be believed. */
+static void check_same(const struct run *run, const struct level *level)
+{
+	struct level again;
+
+	find_moves(run, &again);
+	if (again.n != level->n || memcmp(again.moves, level->moves, level->n) != 0)
+		cfs_die(run->disk, "move %u is one of %.*s now, and was of %.*s", run->level,
+			(int)again.n, again.moves, (int)level->n, level->moves);
+}
+
 /* The next move. '\0': the run is over. */
 static char choose(struct run *run)
 {
@@ -354,8 +371,10 @@ static char choose(struct run *run)
 	enum point point;
 	const char *found;
 
-	if (run->level < s->levels)
+	if (run->level < s->levels) {
+		check_same(run, level);
 		return level->moves[level->at];
+	}
 	if (run->level >= LEVELS_MAX)
 		cfs_die(run->disk, "a schedule does not come to its end");
 	point = look_around(run, level);
@@ -367,7 +386,8 @@ static char choose(struct run *run)
 	if (run->level < s->given_len) {
 		found = memchr(level->moves, s->given[run->level], level->n);
 		if (!found)
-			cfs_die(run->disk, "SCHEDULE: move %u cannot be made", run->level);
+			cfs_die(run->disk, "SCHEDULE: move %u is %c, which is none of %.*s",
+				run->level, s->given[run->level], (int)level->n, level->moves);
 		level->at = (uint8_t)(found - level->moves);
 	}
 	return level->moves[level->at];
