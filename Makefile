@@ -277,14 +277,16 @@ SAN_OPTIONS = \
 	ASAN_OPTIONS="$${ASAN_OPTIONS-detect_stack_use_after_return=1:strict_string_checks=1}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS-print_stacktrace=1}" \
 	TSAN_OPTIONS="$${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}"
+# What goes through many states does so in one thread: the thread sanitizer would only be slow.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) \
-	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) $(TESTS) $(FUZZ) -- \
+	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) \
+	$(if $(filter thread,$(SAN)),$(filter-out $(EXPLORE),$(TESTS)),$(TESTS)) $(FUZZ) -- \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 # ---- Proof ---------------------------------------------------------------------------------------
 
 # What is random or goes through many states, and what needs a filesystem of its own.
-EXPLORE := $(filter $(addprefix $(BUILD)/tests/test_,simulation% schedules% crash_model%),$(TESTS))
+EXPLORE := $(filter $(addprefix $(BUILD)/tests/test_,simulation% schedule% crash_model%),$(TESTS))
 
 .PHONY: check-long
 check-long: export FSHA_TEST_LONG := all

@@ -38,9 +38,9 @@ int fsu_file_read(const struct fsu *fs, int dirfd, const char *path, size_t max,
 #define FSU_EFOREIGN EKEYREJECTED
 /*
  * Open a regular file for reading, as fsu_file_read does. *ret_size is its size. -FSU_EFOREIGN
- * unless it belongs to root, to this user, to the owner of the directory `dirfd`, or to the group of
- * a directory that is shared (set-group-ID, and the group may write). With AT_FDCWD anybody's will
- * do. The owner of the directory counts since a file server may show all users as another one.
+ * unless it belongs to root, to this user, to the owner of the directory `dirfd`, or to the group
+ * of a directory that is shared (set-group-ID, and the group may write). With AT_FDCWD anybody's
+ * will do. The owner of the directory counts since a file server may show all users as another one.
  */
 int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret_size);
 /* fsync of a directory by path ("" for dirfd itself). */

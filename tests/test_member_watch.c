@@ -299,9 +299,8 @@ static void member_that_was_looked_for_too_early_is_found_all_the_same(void **st
 /* A filesystem whose times are whole seconds: an absence is believed only after the next one. */
 static void expelled_member_is_found_dead_where_times_are_coarse(void **state)
 {
-	static const struct fixture_options coarse = {
-		.fs = { .cache_ns = FIXTURE_CACHE_NS, .time_step_ns = FSU_NS_PER_S }
-	};
+	static const struct fixture_options coarse = { .fs = { .cache_ns = FIXTURE_CACHE_NS,
+							       .time_step_ns = FSU_NS_PER_S } };
 	int64_t begun_ns;
 
 	(void)state;

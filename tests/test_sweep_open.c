@@ -90,7 +90,7 @@ static void finish_with_configuration(void *ctx, struct crashfs *disk)
 static int open_services(void *ctx, const struct fsu *fs)
 {
 	struct scene *s = ctx;
-	fsha_services *services;
+	fsha_services *services = NULL;
 	fsha_result result;
 
 	result = SWEPT(services_open_with)(fs, s->config, NULL, &services, NULL);
@@ -100,7 +100,7 @@ static int open_services(void *ctx, const struct fsu *fs)
 static int open_client(void *ctx, const struct fsu *fs)
 {
 	struct scene *s = ctx;
-	fsha_client_services *client;
+	fsha_client_services *client = NULL;
 	fsha_result result;
 
 	result = SWEPT(client_services_open_with)(fs, s->config, NULL, &client, NULL);

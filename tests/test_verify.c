@@ -3,6 +3,7 @@
  * and the findings that come with it are exactly those expected.
  */
 #include "tests/test_verify.h"
+#include "tests/lib/swept.h"
 
 #include "tests/lib/oom.h"
 
