@@ -307,7 +307,7 @@ static void quiet_calls_leave_no_end_out(void **state)
 {
 	const struct schedule_how reduced = { 0 };
 	const struct schedule_how every_call = {
-		.depth = (unsigned)test_size(6, 8, 10),
+		.depth = (unsigned)test_size(5, 6, 8),
 		.every_call = true,
 		.ignore_known = true,
 	};

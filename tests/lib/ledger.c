@@ -210,7 +210,8 @@ fsha_result ledger_read(struct ledger *ledger, struct holder *h, bool existed)
 	result = read_leaders(ledger, h);
 	if (result == FSHA_OK)
 		result = ledger_each_store(h, read_store, ledger);
-	qsort(ledger->at, ledger->count, sizeof(*ledger->at), compare);
+	if (ledger->count > 0)
+		qsort(ledger->at, ledger->count, sizeof(*ledger->at), compare);
 	ledger->digest = 0;
 	for (size_t i = 0; i < ledger->count; i++) {
 		const struct ledger_entry *entry = &ledger->at[i];

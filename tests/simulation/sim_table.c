@@ -302,7 +302,8 @@ static int op_wait(void *ctx, const int *fds, size_t n_fds, int64_t deadline_ns)
 	if (ready || !t || deadline_ns <= sim_local_ns(p, sim_now_ns()))
 		return ready;
 	assert(n_fds <= sizeof(t->fds) / sizeof(t->fds[0]));
-	memcpy(t->fds, fds, n_fds * sizeof(*fds));
+	if (n_fds > 0)
+		memcpy(t->fds, fds, n_fds * sizeof(*fds));
 	t->n_fds = n_fds;
 	t->wakes_ns = sim_true_ns(p, deadline_ns);
 	sim_stop(SIM_WAITS);
