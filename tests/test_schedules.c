@@ -35,11 +35,10 @@ static void search_as_far_as_time_allows(struct play *play, bool cached)
 	const bool three = play->parts[2] != PART_NONE, calm = play->trouble == NO_TROUBLE;
 	const struct schedule_how all = { .cut_every = 50 };
 	const struct schedule_how shallow = {
-		.depth = (unsigned)(three ? test_size(7, 9, 13) : test_size(12, 14, 16)),
+		.depth = (unsigned)(three ? test_size(7, 9, 10) : test_size(12, 14, 15)),
 		.cut_every = 50,
 	};
-	const struct schedule_how far = { .switches = (unsigned)test_size(1, 1, 2),
-					  .cut_every = 50 };
+	const struct schedule_how far = { .switches = 1, .cut_every = 50 };
 
 	if (calm && !three && test_size(0, 0, 1)) {
 		search(play, cached, &all);
@@ -48,7 +47,7 @@ static void search_as_far_as_time_allows(struct play *play, bool cached)
 	/* Renames, and their troubles, come later. */
 	if (play->trouble <= LAPSE)
 		search(play, cached, &shallow);
-	if (test_size(!three && (calm || (play->thorough && !cached)), 1, 1))
+	if ((!three && (calm || (play->thorough && !cached))) || test_size(0, 0, 1))
 		search(play, cached, &far);
 }
 
