@@ -204,6 +204,7 @@ static void no_name_leads_out_of_its_directory(void **state)
 	fsha_state_store *store;
 	fsha_services *s;
 	char name[256];
+	fsha_version version;
 	struct player p;
 
 	(void)state;
@@ -224,7 +225,7 @@ static void no_name_leads_out_of_its_directory(void **state)
 				(char)(random() % 3 ? "./~@%-a"[random() % 7] : 1 + random() % 255);
 		name[len] = '\0';
 		/* The same one again is there already. */
-		if (fsha_state_store_exists(store, name, NULL, NULL) != FSHA_OK)
+		if (fsha_state_store_exists(store, name, &version, NULL) != FSHA_OK)
 			put_hostile(store, name);
 	}
 	fsha_state_store_close(store);
