@@ -18,7 +18,7 @@ SAN :=
 COVERAGE :=
 WERROR :=
 V :=
-TEST_TIMEOUT := 120
+TEST_TIMEOUT := $(if $(SAN),300,120)
 COVERAGE_MIN := 90
 
 # Every compiler and every sanitizer has a tree of its own, so objects never mix.
