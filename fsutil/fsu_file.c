@@ -107,15 +107,18 @@ int fsu_file_stage(const struct fsu *fs, int dirfd, const char *path, const void
 	return fsu_file_stage_parts(fs, dirfd, path, &part, 1, ret_op);
 }
 
-static bool is_foreign(const struct fsu *fs, int dirfd, const struct statx *file)
+/* 1 or 0, or why it cannot be told: that the directory does not answer is no fault of the file. */
+static int is_foreign(const struct fsu *fs, int dirfd, const struct statx *file)
 {
 	const unsigned mask = STATX_UID | STATX_GID | STATX_MODE;
 	struct statx dir;
+	int r;
 
 	if (dirfd == AT_FDCWD || file->stx_uid == 0 || file->stx_uid == geteuid())
-		return false;
-	if (fsu_statx(fs, dirfd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &dir) < 0)
-		return true;
+		return 0;
+	r = fsu_statx(fs, dirfd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &dir);
+	if (r < 0)
+		return r;
 	return file->stx_uid != dir.stx_uid &&
 	       !(dir.stx_mode & S_ISGID && dir.stx_mode & S_IWGRP && file->stx_gid == dir.stx_gid);
 }
@@ -148,7 +151,9 @@ int fsu_file_open(const struct fsu *fs, int dirfd, const char *path, size_t *ret
 		      &st);
 	if (r == 0 && !S_ISREG(st.stx_mode))
 		r = -EINVAL;
-	if (r == 0 && is_foreign(fs, dirfd, &st))
+	if (r == 0)
+		r = is_foreign(fs, dirfd, &st);
+	if (r > 0)
 		r = -FSU_EFOREIGN;
 	if (r < 0) {
 		(void)fsu_close(fs, fd); /* opened for reading */

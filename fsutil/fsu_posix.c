@@ -96,17 +96,24 @@ static int check_parent(int dirfd, const char *path)
 
 /*
  * A directory with the set-group-ID bit in which the group may write belongs to the group (fsha(7),
- * Security): so does what is made there, whatever the umask.
+ * Security): so does what is made there, whatever the umask. 1 or 0, or the error with which it
+ * cannot be told; asked before anything is made, so that nothing has to be taken back.
  */
-static bool is_shared(int dirfd, const char *path)
+static int is_shared(int dirfd, const char *path)
 {
 	char parent[PATH_MAX];
 	struct statx st;
+	int r;
 
-	return is_below(dirfd, path) && parent_of(path, parent) == 0 &&
-	       statx(dirfd, parent, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
-		     STATX_MODE, &st) == 0 &&
-	       (st.stx_mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP);
+	if (!is_below(dirfd, path))
+		return 0;
+	r = parent_of(path, parent);
+	if (r < 0)
+		return r;
+	if (statx(dirfd, parent, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		  STATX_MODE, &st) < 0)
+		return -errno;
+	return (st.stx_mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP);
 }
 
 static mode_t mode_for_group(mode_t mode)
@@ -116,15 +123,18 @@ static mode_t mode_for_group(mode_t mode)
 
 static int posix_openat(void *ctx, int dirfd, const char *path, int flags, mode_t mode)
 {
-	int fd;
+	int fd, shared;
 
 	(void)ctx;
 	if (!is_below(dirfd, path)) {
 		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
 		return fd < 0 ? -errno : fd;
 	}
+	shared = flags & O_CREAT ? is_shared(dirfd, path) : 0;
+	if (shared < 0)
+		return shared;
 	fd = open_below(dirfd, path, flags, mode);
-	if (fd < 0 || !(flags & O_CREAT) || !is_shared(dirfd, path))
+	if (fd < 0 || !shared)
 		return fd;
 	/* Without O_EXCL it may be another's, who did so. */
 	if (fchmod(fd, mode_for_group(mode)) < 0 && flags & O_EXCL) {
@@ -211,14 +221,17 @@ static int posix_unlinkat(void *ctx, int dirfd, const char *path, int flags)
 
 static int posix_mkdirat(void *ctx, int dirfd, const char *path, mode_t mode)
 {
-	int r = check_parent(dirfd, path), fd;
+	int r = check_parent(dirfd, path), shared, fd;
 
 	(void)ctx;
 	if (r < 0)
 		return r;
+	shared = is_shared(dirfd, path);
+	if (shared < 0)
+		return shared;
 	if (mkdirat(dirfd, path, mode) < 0)
 		return -errno;
-	if (!is_shared(dirfd, path))
+	if (!shared)
 		return 0;
 	fd = open_below(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
 	r = fd < 0 ? fd : fchmod(fd, S_ISGID | mode_for_group(mode)) < 0 ? -errno : 0;

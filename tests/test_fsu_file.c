@@ -242,6 +242,34 @@ static void a_failed_read_says_so_and_leaks_nothing(void **state)
 	}
 }
 
+/* The file belongs to somebody else, and its directory does not answer, with that errno. */
+static int unanswered;
+static int foreign_statx(void *ctx, int dirfd, const char *path, int flags, unsigned mask,
+			 struct statx *ret_stat)
+{
+	int r = faulty_statx(ctx, dirfd, path, flags, mask, ret_stat);
+
+	if (r == 0 && S_ISDIR(ret_stat->stx_mode))
+		return -unanswered;
+	ret_stat->stx_uid = geteuid() + 1;
+	return r;
+}
+
+static void a_directory_that_does_not_answer_makes_no_file_a_strangers(void **state)
+{
+	struct fixture *x = *state;
+	uint8_t *data;
+	size_t len;
+
+	put(x, "f", "old", 3);
+	x->f.ops.statx = foreign_statx;
+	unanswered = ESTALE;
+	assert_int_equal(fsu_file_read(&x->f.fs, x->fd, "f", 100, &data, &len), -ESTALE);
+	unanswered = 0;
+	assert_int_equal(fsu_file_read(&x->f.fs, x->fd, "f", 100, &data, &len), -FSU_EFOREIGN);
+	assert_int_equal(x->f.open_fds, 0);
+}
+
 static void a_directory_is_synced_by_path_and_by_descriptor(void **state)
 {
 	struct fixture *x = *state;
@@ -286,6 +314,7 @@ int main(void)
 		test_in_directory(a_size_that_was_too_small_does_not_cut_the_file_off),
 		test_in_directory(a_file_with_a_lease_on_it_is_read_all_the_same),
 		test_in_directory(a_failed_read_says_so_and_leaks_nothing),
+		test_in_directory(a_directory_that_does_not_answer_makes_no_file_a_strangers),
 		test_in_directory(a_directory_is_synced_by_path_and_by_descriptor),
 		test_in_directory(only_a_directory_is_opened_as_one),
 	};
