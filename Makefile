@@ -251,8 +251,8 @@ $(BUILD)/flags: .always
 # ---- Demonstration and tests ---------------------------------------------------------------------
 
 # What needs libraries runs in a second make, because this one may have started before there were any;
-# and on all processors, unless the user said how many.
-jobs = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),1)
+# and on all processors, unless the user said how many. So do the tests.
+jobs = $(or $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS))),$(shell nproc))
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: deps
@@ -265,7 +265,7 @@ demo: deps ## kill and suspend leaders and watch what happens; installs what is 
 	@BUILD='$(abspath $(BUILD))' examples/demo/demo.sh
 
 .PHONY: check
-check: deps ## run the tests (-j2: two at a time); installs what is missing
+check: deps ## run the tests (-j1: one at a time); installs what is missing
 	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
 	@+$(RUN_TESTS)
 
