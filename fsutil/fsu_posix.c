@@ -63,9 +63,12 @@ static int open_below(int dirfd, const char *path, int flags, mode_t mode)
 /* The path of the directory that `path` is in, for a call below `dirfd`; "": dirfd itself. */
 static int parent_of(const char *path, char *ret_parent)
 {
-	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
+	size_t len = strlen(path);
 
+	while (len > 0 && path[len - 1] == '/') /* "a/b/" is in "a/" too */
+		len--;
+	while (len > 0 && path[len - 1] != '/')
+		len--;
 	if (len >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memcpy(ret_parent, path, len);

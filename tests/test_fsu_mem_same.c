@@ -346,9 +346,11 @@ static void memory_answers_as_the_kernel_does(void **state)
 {
 	unsigned runs = (unsigned)test_size(RUNS, RUNS, RUNS_LONG);
 	struct fixture *x = *state;
-	uint64_t seed;
+	uint64_t seed = 1;
 
-	assert_int_equal(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
+	/* A tree that passed passes again; others are looked for when there is time. */
+	if (runs == RUNS_LONG)
+		assert_int_equal(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
 	if (test_seed(&seed))
 		runs = 1;
 	print_message("seed %llu, and the next %u\n", (unsigned long long)seed, runs - 1);

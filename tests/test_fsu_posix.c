@@ -52,6 +52,19 @@ static void a_directory_can_be_listed_twice(void **state)
 	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
 }
 
+/* Before a name is made the directory around it is asked for: the slash at the end is not in it. */
+static void a_name_may_end_with_a_slash(void **state)
+{
+	struct fixture *x = *state;
+	struct statx st;
+
+	assert_int_equal(fsu_mkdirat(&fsu_posix, x->fd, "d//", 0700), 0);
+	assert_int_equal(fsu_mkdirat(&fsu_posix, x->fd, "d/e/", 0700), 0);
+	assert_int_equal(fsu_statx(&fsu_posix, x->fd, "d/e//", 0, STATX_TYPE, &st), 0);
+	assert_int_equal(fsu_openat(&fsu_posix, x->fd, "d//f/", O_RDWR | O_CREAT, 0600), -EISDIR);
+	assert_int_equal(fsu_openat(&fsu_posix, x->fd, "n/f/", O_RDWR | O_CREAT, 0600), -ENOENT);
+}
+
 /* "link" leads to "there", which has "a" in it. The user's own paths are the user's business. */
 static void below_a_directory_no_part_of_a_path_may_be_a_link(void **state)
 {
@@ -181,6 +194,7 @@ int main(void)
 		test_in_directory(descriptors_are_closed_on_exec),
 		test_in_directory(errors_are_negative_errnos),
 		test_in_directory(a_directory_can_be_listed_twice),
+		test_in_directory(a_name_may_end_with_a_slash),
 		test_in_directory(below_a_directory_no_part_of_a_path_may_be_a_link),
 		cmocka_unit_test(a_wait_ends_at_its_deadline),
 		cmocka_unit_test(a_deadline_in_the_past_is_only_a_look),
