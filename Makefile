@@ -396,18 +396,21 @@ skipped = $(addprefix $(BUILD)/tests/,$(shell awk '$$2 ~ /^($(1)|BOTH)$$/ { prin
 run_valgrind = FSHA_TEST_SLOW=5 BUILD='$(abspath $(BUILD))' tools/run-tests -j $(jobs) \
 	-t $(VALGRIND_TIMEOUT) -w '$($(1))' $(filter-out $(call skipped,$(1)),$(2)) -- \
 	$(filter-out $(call skipped,$(1)),$(filter $(BUILD)/tests/process_test_%,$(PROCESS)))
+storm_valgrind = STORM_WRAPPER='$($(1))' BUILD='$(abspath $(BUILD))' tests/storm/check_storm.sh kills
 
 .PHONY: check-memcheck
-check-memcheck: deps ## the unit tests and a storm under valgrind's memcheck; takes half an hour (-j2: a quarter)
-	@tools/install-deps proof
-	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
+check-memcheck: deps ## the unit tests and a storm of 200 kills under valgrind's memcheck; root, half an hour
+	@tools/install-deps build proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs storm-programs
 	@$(call run_valgrind,MEMCHECK,$(TESTS))
+	@$(call storm_valgrind,MEMCHECK)
 
 .PHONY: check-helgrind
-check-helgrind: deps ## those that start threads, and the storm, under valgrind's helgrind
-	@tools/install-deps proof
-	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs
+check-helgrind: deps ## the tests that start threads and a storm of 200 kills under valgrind's helgrind; root
+	@tools/install-deps build proof
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs storm-programs
 	@$(call run_valgrind,HELGRIND,$(THREADED))
+	@$(call storm_valgrind,HELGRIND)
 
 # ---- Coverage ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 # FSHA_TEST_LONG says how much, as for all tests (tests/lib/run.h); SEED=N repeats the choices of a
 # run, as far as real processes do; STORM_DIR is where images and histories lie (a tmpfs is fast;
 # /dev/shm by default). STORM_WRAPPER is put before the command of each process, such as valgrind;
-# then, and with a sanitizer in the build, there are fewer of everything.
+# then, and with a sanitizer in the build, there are 200 kills and 4 stops, and what it finds fails.
 #
 # One line for each storm, with its figures. All must hold: the storm itself ends well (tests/storm/
 # crowd.h), its history breaks no rule (tests/lib/ops_history.h), no id was given out twice, `fsha
@@ -168,6 +168,11 @@ judge() {
 			2>"$dir/violations"); then
 			fail "$name" "$verdict"
 			head -n 5 "$dir/violations"
+		fi
+		# A process that is killed ends with no code of its own.
+		if grep -hsE '^==[0-9]+==|Sanitizer|runtime error:' "$dir"/logs/stderr.* \
+			>"$dir/reports"; then
+			fail "$name" "$(head -n 40 "$dir/reports")"
 		fi
 		twice=$(sort "$dir/logs/ids" | uniq -d)
 		[ -z "$twice" ] || fail "$name" "ids that were given out twice: $twice"
