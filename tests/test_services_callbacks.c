@@ -103,6 +103,33 @@ static void the_election_is_there_when_the_grant_comes(void **state)
 	close_services(s);
 }
 
+/* The C library takes it out of the stack of each thread. */
+static _Thread_local volatile char much[512 * 1024];
+
+static void on_deep_grant(void *ctx, const fsha_uuid *session, uint64_t epoch)
+{
+	volatile char deep[1024 * 1024];
+
+	for (size_t i = 0; i < sizeof(deep); i += 512)
+		deep[i] = much[i / 2];
+	on_eager_grant(ctx, session, epoch);
+}
+
+static void callbacks_have_the_stack_of_any_thread(void **state)
+{
+	fsha_services *s = open_services();
+	static struct eager c;
+	const fsha_contender contender = { sizeof(contender), &c, on_deep_grant, on_eager_revoke,
+					   NULL };
+
+	(void)state;
+	post_init(&c.post);
+	assert_ok(fsha_election_start(s, ELECTION, &contender, &c.election, &t.error));
+	WAIT_FOR(&c.post, c.granted);
+	assert_ok(fsha_election_close(c.election, &t.error));
+	close_services(s);
+}
+
 /* ---- what is not ours ---- */
 
 static void records_of_elections_that_nobody_takes_part_in_are_left_alone(void **state)
@@ -278,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_contender_may_hold_its_own_lock_while_confirming),
 		TEST(the_election_is_there_when_the_grant_comes),
+		TEST(callbacks_have_the_stack_of_any_thread),
 		TEST(records_of_elections_that_nobody_takes_part_in_are_left_alone),
 		TEST(the_same_address_with_a_new_session_is_told),
 		TEST(the_same_leader_is_told_again_after_there_was_none),

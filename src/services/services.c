@@ -18,7 +18,6 @@
 #include "src/services/standalone.h"
 #include "src/services/upkeep.h"
 
-#define STACK_SIZE (256 * 1024)
 #define CLOSE_MIN_NS (3 * FSU_NS_PER_S)
 
 /* ---- workers ---- */
@@ -53,7 +52,6 @@ int worker_start(struct fsha_services *s, struct worker *w, void (*run)(struct w
 	r = pthread_attr_init(&attr);
 	if (r == 0) {
 		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
 		services_ref(s);
 		r = pthread_create(&thread, &attr, worker_main, w);
 		(void)pthread_attr_destroy(&attr);
