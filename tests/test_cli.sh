@@ -34,7 +34,7 @@ one_line() {
 test_help_tells_commands_options_and_exit_codes() {
 	expect 0 --help
 	for word in run status watch history job config -D --storage-dir --cluster-id --config --lease --json \
-		FSHA_STORAGE_DIR 120 121 122 123 124 125 126 127; do
+		FSHA_STORAGE_DIR 119 120 121 122 123 124 125 126 127; do
 		[[ $out == *"$word"* ]] || fail "--help says nothing of $word"
 	done
 	[ "$(wc -l <<<"$out")" -le 45 ] || fail "--help is longer than a screen"

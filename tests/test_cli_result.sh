@@ -80,14 +80,14 @@ test_a_result_is_kept_when_it_is_not_to_be_deleted() {
 	equal "$(json .state)" clean
 	equal "$(json .result.result.id)" $one
 	of $one >"$dir/in"
-	expect 126 result put "$dir/in"
+	expect 119 result put "$dir/in"
 	matches "$err" "clean result already"
 }
 
 test_a_second_result_is_refused() {
 	of $one >"$dir/in"
 	expect 0 result put "$dir/in"
-	expect 126 result put "$dir/in"
+	expect 119 result put "$dir/in"
 	one_line "$err"
 	matches "$err" "dirty result already"
 }

@@ -16,7 +16,7 @@ run() {
 # ---- COMMAND -------------------------------------------------------------------------------------
 
 test_the_exit_code_is_that_of_the_command() {
-	for code in 0 1 7 119 255; do
+	for code in 0 1 7 118 119 255; do
 		expect $code run --election a --address b -- sh -c "exit $code"
 	done
 	equal "$err" ""
@@ -47,6 +47,7 @@ test_the_command_finds_its_term_in_the_environment() {
 	expect 0 -c my/cluster run --election a --address there.example:1 -- sh -c '
 		printf "%s\n" "$FSHA_ELECTION" "$FSHA_ADDRESS" "$FSHA_STORAGE_DIR" "$FSHA_CLUSTER_ID" \
 			"$FSHA_LEASE" "$FSHA_EPOCH" "$FSHA_SESSION"
+		until "$0" status a >/dev/null 2>&1; do :; done # it is published in the background
 		test -e "$FSHA_LEASE_PATH" && "$0" status a --json' "$FSHA"
 	mapfile -t lines <<<"$out"
 	equal "${lines[*]:0:6}" "a there.example:1 $dir/storage my/cluster 1000 ms 1"
@@ -67,8 +68,21 @@ test_wrong_values_are_refused_before_anything_runs() {
 	expect 120 run --election a --address b --grace 0.6 -- touch "$dir/ran"
 	matches "$err" 'fsha: --grace .*0\.5'
 	expect 120 run --election '' --address b -- touch "$dir/ran"
+	expect 120 run --election a --address '' -- touch "$dir/ran"
+	matches "$err" '^fsha: --address must have 1 to 1023 bytes, not 0$'
+	expect 120 run --election a --address "$(printf 'x%.0s' {1..1024})" -- touch "$dir/ran"
+	matches "$err" '^fsha: --address .* not 1024$'
+	[ ! -e "$dir/storage/default/elections/a" ] || fail "it contended"
 	expect 121 -d "$dir/missing" run --election a --address b -- touch "$dir/ran"
 	[ ! -e "$dir/ran" ] || fail "it ran"
+}
+
+test_the_longest_address_is_published() {
+	# shellcheck disable=SC2016 # for the inner shell
+	expect 0 run --election a --address "$(printf 'x%.0s' {1..1023})" -- sh -c '
+		until "$0" status a >/dev/null 2>&1; do :; done
+		"$0" status a --json' "$FSHA"
+	equal "$(json '.elections[0].leader.address')" "$(printf 'x%.0s' {1..1023})"
 }
 
 test_what_the_command_leaves_behind_is_ended() {
@@ -117,7 +131,8 @@ test_signals_are_passed_on() {
 test_int_ends_the_command_and_its_children() {
 	# A shell starts what is in the background with INT ignored.
 	start env --default-signal=INT "$FSHA" run --election a --address b -- \
-		bash -c "trap 'exit 6' INT; echo \$\$ >'$dir/pid'; /bin/sleep 1000"
+		bash -c "[ ! -e '$dir/told' ] || exit 7 # it was started again
+			trap 'exit 6' INT; echo \$\$ >'$dir/pid'; /bin/sleep 1000"
 	runner=$!
 	wait_until 5 test -s "$dir/pid"
 	wait_until 5 sleeping "$(<"$dir/pid")"
@@ -125,6 +140,59 @@ test_int_ends_the_command_and_its_children() {
 	code=0
 	wait $runner || code=$?
 	equal $code 6
+}
+
+# lose_after SIGNAL: COMMAND, which survives it, gets it; then the leadership is lost. $first is fsha.
+lose_after() {
+	make_stamper
+	contend b --grace 0.1
+	first=$!
+	wait_until 5 stamped 1
+	# The stamper takes TERM; the others it gets from here, so that they are not ignored from the start.
+	kill -"$1" $first
+	sleep 0.3
+	before=$(last_of 1)
+	sleep 0.2
+	[ "$(last_of 1)" -gt "$before" ] || fail "the command did not survive $1"
+	contend c
+	kill -STOP $first
+	wait_until 5 stamped 2
+	kill -CONT $first
+}
+
+test_after_int_that_the_command_survived_it_contends_again() {
+	lose_after INT
+	wait_until 5 stands_by
+	no_overlap
+}
+
+test_after_quit_that_the_command_survived_it_contends_again() {
+	lose_after QUIT
+	wait_until 5 stands_by
+	no_overlap
+}
+
+test_after_term_that_the_command_survived_it_does_not_contend_again() {
+	lose_after TERM
+	code=0
+	wait $first || code=$?
+	equal $code 137 # of the guard
+	no_overlap
+}
+
+test_a_command_that_dies_of_int_while_the_guard_stops_it_ends_fsha() {
+	start env --default-signal=INT "$FSHA" run --election a --address b --grace 0.5 -- \
+		bash -c "[ ! -e '$dir/told' ] || exit 7 # it was started again
+			trap 'echo >\"$dir/told\"' TERM; echo >'$dir/ready'
+			until [ -e '$dir/told' ]; do read -r -t 0.01 <> <(:); done; kill -INT \$\$; sleep 10"
+	first=$!
+	wait_until 5 test -e "$dir/ready"
+	kill -STOP $first
+	wait_until 5 test -e "$dir/told"
+	kill -CONT $first
+	code=0
+	wait $first || code=$?
+	equal $code 130
 }
 
 sleeping() {

@@ -83,9 +83,12 @@ test_put_with_a_version_replaces_only_that_one() {
 	expect 0 state ns put k "$dir/2" --if-version "$first"
 	second=$out
 	[[ $second > $first ]] || fail "'$second' is not newer than '$first'"
-	expect 126 state ns put k "$dir/1" --if-version "$first"
+	expect 119 state ns put k "$dir/1" --if-version "$first"
 	matches "$err" "$second"
-	expect 126 state ns put k "$dir/1" --new
+	expect 119 --json state ns put k "$dir/1" --if-version "$first"
+	equal "$(json .error.result)" VERSION
+	equal "$(json .error.exit)" 119
+	expect 119 state ns put k "$dir/1" --new
 	matches "$err" 'exists already'
 	expect 124 state ns put none "$dir/1" --if-version "$first"
 	expect 0 state ns get k

@@ -11,6 +11,10 @@ int cli_error_exit_code(int result)
 	switch (result) {
 	case FSHA_OK:
 		return CLI_EXIT_OK;
+	case FSHA_E_EXISTS:
+	case FSHA_E_VERSION:
+	case FSHA_E_STATE:
+		return CLI_EXIT_CONFLICT;
 	case FSHA_E_INVALID:
 		return CLI_EXIT_USAGE;
 	case FSHA_E_CONFIG:

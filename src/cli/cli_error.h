@@ -12,6 +12,7 @@
 
 enum cli_exit {
 	CLI_EXIT_OK = 0,
+	CLI_EXIT_CONFLICT = 119, /* it is there already, or another version, or closed */
 	CLI_EXIT_USAGE = 120,
 	CLI_EXIT_CONFIG = 121,
 	CLI_EXIT_NOT_LEADER = 122,

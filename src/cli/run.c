@@ -50,7 +50,7 @@ struct run {
 	pid_t pid; /* 0: not known */
 	bool busy, stop_sent, killed;
 	int64_t give_up_ns; /* when the guard should have ended it */
-	int ending;         /* the signal that asked us to end; 0: none */
+	bool ending;        /* TERM asked us to end, and not COMMAND alone */
 
 	bool done;
 	bool unkillable; /* COMMAND may be alive: then nothing is resigned */
@@ -104,6 +104,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			return cli_options_error("run needs --election NAME");
 		if (!a->address)
 			return cli_options_error("run needs --address ADDR");
+		/* An address that cannot be published would be led for, and never found. */
+		if (!*a->address || strlen(a->address) > FSHA_ADDRESS_MAX)
+			return cli_options_error("--address must have 1 to %d bytes, not %zu",
+						 FSHA_ADDRESS_MAX, strlen(a->address));
 		if (!a->command)
 			return cli_options_error("run needs a COMMAND");
 		return 0;
@@ -129,6 +133,8 @@ static const struct argp argp = {
 	       "ours, 128+N for signal N.\n\n"
 	       "TERM, INT and QUIT are passed on to COMMAND's process group, HUP, USR1, USR2 and "
 	       "WINCH to COMMAND; while waiting to lead, TERM, INT, QUIT and HUP end with 128+N. "
+	       "After TERM it does not contend again when COMMAND lives on and the leadership is "
+	       "lost; after INT and QUIT it does.\n\n"
 	       "Standard output is COMMAND's alone.",
 	.children = cli_options_children,
 };
@@ -238,6 +244,15 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? CLI_EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/*
+ * It died of a signal that a terminal sends and the guard does not. INT and QUIT are for COMMAND to
+ * judge (a shell survives the one, a JVM the other); only if it ends by them do we.
+ */
+static bool is_interrupted(int status)
+{
+	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGQUIT);
+}
+
 static void on_ended(struct run *r, const struct guard_message *message)
 {
 	r->pid = 0;
@@ -250,7 +265,7 @@ static void on_ended(struct run *r, const struct guard_message *message)
 	} else if (message->failure == GUARD_FAILURE_START) {
 		complain(r, "start", message->value);
 		end(r, CLI_EXIT_IO);
-	} else if (!message->stopped || r->ending) {
+	} else if (!message->stopped || r->ending || is_interrupted(message->value)) {
 		end(r, exit_code(message->value));
 	} else if (r->a.once) {
 		fprintf(stderr, "fsha: the leadership of '%s' was lost\n", r->a.election);
@@ -310,8 +325,8 @@ static void on_signal(struct run *r)
 		return;
 	number = (int)info.ssi_signo;
 	if (r->busy) {
-		if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
-			r->ending = number;
+		if (number == SIGTERM)
+			r->ending = true;
 		message.value = number;
 		if (guard_send(&r->guard, &message, -1, -1) < 0)
 			guard_lost(r);

@@ -29,6 +29,22 @@ static void close_fds(struct run_term *t)
 
 /* ---- In the executor ---- */
 
+/*
+ * What cannot be published now, the library goes on trying to publish: that is no reason not to
+ * lead. What can never be published, is.
+ */
+static fsha_result publish(const struct run_term *t, fsha_election *election,
+			   const fsha_uuid *session, fsha_error *reterr)
+{
+	fsha_result result;
+
+	result = fsha_election_confirm_leadership(election, session, t->address, reterr);
+	if (result == FSHA_OK || result == FSHA_E_INVALID)
+		return result;
+	(void)cli_error_print(reterr, false);
+	return FSHA_OK;
+}
+
 static void on_grant(void *ctx, const fsha_uuid *session, uint64_t epoch)
 {
 	struct run_term *t = ctx;
@@ -47,10 +63,8 @@ static void on_grant(void *ctx, const fsha_uuid *session, uint64_t epoch)
 	result = fsha_services_guard_fds(t->services, &hold_fd, &lease_fd, &error);
 	if (result == FSHA_OK)
 		result = fsha_election_share(election, &term, &error);
-	/* The library goes on trying to publish the address; that is no reason not to lead. */
-	if (result == FSHA_OK &&
-	    fsha_election_confirm_leadership(election, session, t->address, &error) != FSHA_OK)
-		(void)cli_error_print(&error, false);
+	if (result == FSHA_OK)
+		result = publish(t, election, session, &error);
 
 	(void)pthread_mutex_lock(&t->mutex);
 	t->leading = true;
