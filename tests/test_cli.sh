@@ -123,6 +123,30 @@ test_a_relative_storage_directory_is_found_from_here() {
 	equal "$out" $one
 }
 
+test_a_cluster_in_memory_is_121_for_every_command() {
+	for type in embedded NONE; do
+		while read -r -a arguments; do
+			expect 121 -D high-availability.type=$type "${arguments[@]}"
+			one_line "$err"
+			matches "$err" "^fsha: high-availability.type is '$type': such a cluster is in the memory"
+		done <<-LINES
+			status
+			verify
+			job ls
+			job put $one /dev/null
+			state ns get k
+			history a
+			watch a
+			metrics
+			gc
+			repair
+			backup $dir/b
+			restore $dir/b
+			run --election a --address a -- true
+		LINES
+	done
+}
+
 test_another_type_is_121_and_says_what_to_write() {
 	unset FSHA_STORAGE_DIR
 	echo 'high-availability.type: zookeeper' >"$dir/flink-conf.yaml"
@@ -395,6 +419,78 @@ test_history_tells_the_terms() {
 }
 
 # ---- JSON ----------------------------------------------------------------------------------------
+
+test_usage_errors_are_json_too() {
+	while read -r -a arguments; do
+		expect 120 "${arguments[@]}"
+		equal "$(json .error.result)" INVALID
+		equal "$(json .error.exit)" 120
+		one_line "$err"
+		[[ $err == *"$(json .error.message)"* || $(json .error.message) == *'standard error' ]] ||
+			fail "'$out' does not tell '$err'"
+	done <<-LINES
+		--json job put abc
+		job put abc --json
+		--json frob
+		frob --json
+		--json
+		--json --nonsense
+		--json status --nonsense
+		status a b --json
+		--json job put $one a b
+		--json backup
+		backup a b --json
+		--json metrics x
+		--json state ns put k --new --if-version 0000000000000001.0000000000000001.0000
+	LINES
+	expect 120 job put -- --json # an id
+	equal "$out" ""
+}
+
+test_run_prints_nothing_of_its_own_also_with_json() {
+	expect 120 --json run --election a
+	equal "$out" ""
+	one_line "$err"
+	expect 120 --json run --election a --address a -- sh -c 'exit 120'
+	equal "$out" ""
+}
+
+test_json_that_cannot_be_printed_is_126() {
+	expect 0 worker put w /dev/null
+	while read -r -a arguments; do
+		code=0
+		"$FSHA" "${arguments[@]}" >/dev/full 2>"$dir/err" || code=$?
+		[ $code = 126 ] || fail "fsha ${arguments[*]}: exit code $code"
+		one_line "$(<"$dir/err")"
+		matches "$(<"$dir/err")" 'standard output: No space left on device$'
+	done <<-LINES
+		--json job put $one /dev/null
+		--json job get $one
+		--json job ls
+		--json job rm $one
+		--json running set $one RUNNING
+		--json running rm $one
+		--json result rm $one
+		--json state ns put k /dev/null
+		--json state ns rm k
+		--json checkpoint counter $one 7
+		--json worker put x /dev/null
+		--json worker set-state Launched x
+		--json worker framework-id set x
+		--json worker rm x
+		--json verify
+		--json gc
+		--json status
+		--version
+		--help
+	LINES
+}
+
+test_metrics_are_refused_as_json() {
+	expect 0 job put $one /dev/null
+	expect 120 --json metrics
+	matches "$err" 'text for Prometheus: leave out --json'
+}
 
 test_everything_that_prints_has_json() {
 	lead dispatcher a

@@ -214,17 +214,19 @@ int main(int argc, char **argv)
 {
 	static struct cli_options options;
 	static struct arguments a;
+	bool json = cli_error_wants_json(argv);
 	int at = command_line_parse(argc, argv, "Usage: fsha backup|restore FILE\n", &options);
+	int code = CLI_EXIT_USAGE;
 
 	a.options = &options;
-	if (at < 0)
-		return CLI_EXIT_USAGE;
-	if (strcmp(argv[at], "backup") == 0)
-		return run(&backup_argp, argc - at, command_line_rename(argv + at), &a, save,
+	if (at >= 0 && strcmp(argv[at], "backup") == 0)
+		code = run(&backup_argp, argc - at, command_line_rename(argv + at), &a, save,
 			   false);
-	if (strcmp(argv[at], "restore") == 0)
-		return run(&restore_argp, argc - at, command_line_rename(argv + at), &a, load,
+	else if (at >= 0 && strcmp(argv[at], "restore") == 0)
+		code = run(&restore_argp, argc - at, command_line_rename(argv + at), &a, load,
 			   true);
-	fputs("fsha: this is a part of fsha: run 'fsha backup' or 'fsha restore'\n", stderr);
-	return CLI_EXIT_USAGE;
+	else if (at >= 0)
+		(void)cli_options_error(
+			"this is a part of fsha: run 'fsha backup' or 'fsha restore'");
+	return cli_error_end(code, json || options.json);
 }

@@ -3,8 +3,14 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "src/cli/cli_output.h"
+
+/* Of this run of the program: what was wrong with its command line, and whether JSON told an error.
+ */
+static char usage[1024];
+static bool told_in_json;
 
 int cli_error_exit_code(int result)
 {
@@ -49,20 +55,58 @@ fsha_result cli_error_set(fsha_error *reterr, fsha_result result, int os_errno, 
 	return result;
 }
 
+static void print_json(const fsha_error *error, const char *message)
+{
+	told_in_json = true;
+	cli_output_json(json_pack("{s:{s:s, s:i, s:o, s:s, s:i, s:b, s:o}}", "error", "result",
+				  fsha_result_name(error->result), "exit",
+				  cli_error_exit_code(error->result), "message",
+				  cli_output_text(message), "operation", error->op, "errno",
+				  error->os_errno, "maybe_done", (int)error->maybe_done, "cause",
+				  error->cause[0] ? cli_output_text(error->cause) : json_null()));
+}
+
 int cli_error_print(const fsha_error *error, bool json)
 {
-	int code = cli_error_exit_code(error->result);
 	char message[sizeof(error->message)];
 
 	/* One line, whatever a name in it holds. */
 	cli_output_clean(error->message, message, sizeof(message));
 	fprintf(stderr, "fsha: %s\n", message);
 	if (json)
-		cli_output_json(
-			json_pack("{s:{s:s, s:i, s:o, s:s, s:i, s:b, s:o}}", "error", "result",
-				  fsha_result_name(error->result), "exit", code, "message",
-				  cli_output_text(error->message), "operation", error->op, "errno",
-				  error->os_errno, "maybe_done", (int)error->maybe_done, "cause",
-				  error->cause[0] ? cli_output_text(error->cause) : json_null()));
+		print_json(error, error->message);
+	return cli_error_exit_code(error->result);
+}
+
+void cli_error_usage(const char *format, va_list args)
+{
+	char message[sizeof(usage)];
+
+	(void)vsnprintf(message, sizeof(message), format, args);
+	cli_output_clean(message, usage, sizeof(usage));
+	fprintf(stderr, "fsha: %s\n", usage);
+}
+
+int cli_error_end(int code, bool json)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+
+	if (code == CLI_EXIT_OK)
+		return cli_output_end();
+	if (code == CLI_EXIT_USAGE && json && !told_in_json) {
+		error.result = FSHA_E_INVALID;
+		/* What getopt found wrong, it has told by itself. */
+		print_json(&error, usage[0] ? usage :
+					      "the command line is wrong: what it is stands on the "
+					      "standard error");
+	}
 	return code;
+}
+
+bool cli_error_wants_json(char **argv)
+{
+	for (size_t i = 1; argv[0] && argv[i] && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/cli/cli_error.h"
+#include "src/cli/cli_output.h"
 
 #define SECONDS_MAX 86400
 #define COMMAND_LINE "command line" /* where such settings are from */
@@ -76,7 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'V':
 		printf("fsha %s\n", fsha_library_version());
-		exit(0);
+		exit(cli_output_end());
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -100,11 +101,9 @@ error_t cli_options_error(const char *format, ...)
 {
 	va_list args;
 
-	fputs("fsha: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	cli_error_usage(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return EINVAL;
 }
 
@@ -212,6 +211,24 @@ fsha_result cli_options_settings(const struct cli_options *options, fsha_config 
 	return FSHA_OK;
 }
 
+/*
+ * In memory of its own a command has nothing to see, and everybody would lead. What is wrong with
+ * other settings is told by whoever opens the cluster, or looks at one that cannot be opened.
+ */
+static fsha_result check_type(const fsha_config *config, fsha_error *reterr)
+{
+	fsha_ha_storage_configuration storage;
+	const char *type = fsha_config_get(config, FSHA_KEY_TYPE, NULL);
+
+	if (fsha_config_get_ha_storage(config, &storage, NULL) != FSHA_OK ||
+	    strcmp(storage.storage_type, "standalone") != 0)
+		return FSHA_OK;
+	return cli_error_set(reterr, FSHA_E_CONFIG, 0,
+			     "%s is '%.60s': such a cluster is in the memory of its process, and a "
+			     "command cannot see it",
+			     FSHA_KEY_TYPE, type ? type : "");
+}
+
 fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
 			       fsha_error *reterr)
 {
@@ -226,6 +243,11 @@ fsha_result cli_options_config(const struct cli_options *options, fsha_config **
 		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
 				     "no storage directory is given: use --storage-dir DIR, "
 				     "FSHA_STORAGE_DIR or --config FILE");
+	}
+	result = check_type(config, reterr);
+	if (result != FSHA_OK) {
+		fsha_config_destroy(config);
+		return result;
 	}
 	*ret_config = config;
 	return FSHA_OK;
@@ -242,26 +264,9 @@ fsha_result cli_options_open_with(const struct cli_options *options, const fsha_
 				  uint32_t flags, fsha_services **ret_services, fsha_error *reterr)
 {
 	fsha_services_options services_options = FSHA_SERVICES_OPTIONS_INIT;
-	fsha_services *services = NULL;
-	const char *type;
-	fsha_result result;
-
 	services_options.log = options->verbose ? log_event : NULL;
 	services_options.flags = flags;
-	result = fsha_services_open(config, &services_options, &services, reterr);
-	if (result != FSHA_OK)
-		return result;
-	/* In memory of its own a command has nothing to see, and everybody would lead. */
-	if (fsha_services_mode(services) != FSHA_MODE_FILESYSTEM) {
-		type = fsha_config_get(config, FSHA_KEY_TYPE, NULL);
-		(void)fsha_services_close(services, NULL); /* was not used */
-		return cli_error_set(reterr, FSHA_E_CONFIG, 0,
-				     "%s is '%.60s': such a cluster is in the memory of its "
-				     "process, and a command cannot see it",
-				     FSHA_KEY_TYPE, type ? type : "");
-	}
-	*ret_services = services;
-	return FSHA_OK;
+	return fsha_services_open(config, &services_options, ret_services, reterr);
 }
 
 fsha_result cli_options_open(const struct cli_options *options, uint32_t flags,

@@ -46,7 +46,7 @@ error_t cli_options_number(const char *option, const char *text, uint32_t *ret_n
 /* The settings from everywhere. Destroy it with fsha_config_destroy. */
 fsha_result cli_options_settings(const struct cli_options *options, fsha_config **ret_config,
 				 fsha_error *reterr);
-/* The same, and it is an error when nothing says where the cluster is. */
+/* The same, and it is an error when nothing says where the cluster is, or it is in no directory. */
 fsha_result cli_options_config(const struct cli_options *options, fsha_config **ret_config,
 			       fsha_error *reterr);
 /* Settings and services in one, for commands that need no settings of their own. */

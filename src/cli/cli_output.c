@@ -1,6 +1,7 @@
 #include "src/cli/cli_output.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,12 +88,15 @@ json_t *cli_output_uuid(const fsha_uuid *uuid)
 	return fsha_uuid_is_null(uuid) ? json_null() : json_string(fsha_uuid_format(uuid, text));
 }
 
+/* A document could not be made: cli_output_end must not say that all is well. */
+static bool lost;
+
 static void print_json(json_t *value, size_t flags)
 {
-	if (!value || json_dumpf(value, stdout, flags | JSON_ENSURE_ASCII) < 0)
-		fputs("fsha: out of memory\n", stderr);
-	else
+	if (value && json_dumpf(value, stdout, flags | JSON_ENSURE_ASCII) == 0)
 		fputc('\n', stdout);
+	else if (!ferror(stdout)) /* that is told at the end */
+		lost = true;
 	json_decref(value);
 }
 
@@ -150,6 +154,10 @@ int cli_output_errors(json_t *errors, int code)
 
 int cli_output_end(void)
 {
+	if (lost) {
+		fputs("fsha: cannot print what was done: out of memory\n", stderr);
+		return CLI_EXIT_IO;
+	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return CLI_EXIT_OK;
 	fprintf(stderr, "fsha: cannot write to the standard output: %s\n", strerror(errno));

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/cli/cli_output.h"
+
 static char program[] = "fsha";
 
 struct command_line {
@@ -21,7 +23,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return cli_options_init(state, line->options, program);
 	case 'h':
 		fputs(line->help, stdout);
-		exit(0);
+		exit(cli_output_end());
 	case ARGP_KEY_ARGS: /* the command and all behind it */
 		line->command = state->next;
 		return 0;
@@ -53,7 +55,7 @@ int command_line_parse(int argc, char **argv, const char *help, struct cli_optio
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &line) != 0)
 		return -1;
 	if (!line.command) {
-		fputs("fsha: no command is given: 'fsha --help' lists them\n", stderr);
+		(void)cli_options_error("no command is given: 'fsha --help' lists them");
 		return -1;
 	}
 	options->line = argv;

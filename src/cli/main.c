@@ -52,7 +52,7 @@ static const char help[] =
 	"  -f, --config FILE       config.yaml or flink-conf.yaml, or the directory of it\n"
 	"      --lease DURATION    the cluster's lease, such as '10 s'\n"
 	"  -D KEY=VALUE            any setting, see fsha-config(5)\n"
-	"      --json              print JSON; errors too, as {\"error\": ...}, besides stderr\n"
+	"      --json              print JSON; errors too, as {\"error\": ...}; but for run, metrics\n"
 	"  -v, --verbose           tell on stderr what happens\n"
 	"  -h, --help              this text, or that of a command\n"
 	"  -V, --version           print the version\n"
@@ -75,16 +75,22 @@ static const char help[] =
 int main(int argc, char **argv)
 {
 	struct cli_options options = { 0 };
+	bool json = cli_error_wants_json(argv);
 	int at = command_line_parse(argc, argv, help, &options);
-	const char *command;
+	int (*command)(int argc, char **argv, struct cli_options *options) = NULL;
+	int code = CLI_EXIT_USAGE;
 
 	if (at < 0)
-		return CLI_EXIT_USAGE;
-	command = argv[at];
+		return cli_error_end(CLI_EXIT_USAGE, json || options.json);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(command, commands[i].name) == 0)
-			return commands[i].main(argc - at, command_line_rename(argv + at),
-						&options);
-	fprintf(stderr, "fsha: there is no command '%.100s': 'fsha --help' lists them\n", command);
-	return CLI_EXIT_USAGE;
+		if (strcmp(argv[at], commands[i].name) == 0)
+			command = commands[i].main;
+	if (command == run_main) /* what it prints is COMMAND's, and so may be its exit code */
+		return run_main(argc - at, command_line_rename(argv + at), &options);
+	if (command)
+		code = command(argc - at, command_line_rename(argv + at), &options);
+	else
+		(void)cli_options_error("there is no command '%.100s': 'fsha --help' lists them",
+					argv[at]);
+	return cli_error_end(code, json || options.json);
 }

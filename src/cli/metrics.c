@@ -184,6 +184,11 @@ int metrics_main(int argc, char **argv, struct cli_options *options)
 
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &a) != 0)
 		return CLI_EXIT_USAGE;
+	if (options->json) {
+		(void)cli_options_error("metrics are text for Prometheus: leave out --json, or use "
+					"'fsha status --json' and 'fsha verify --json'");
+		return CLI_EXIT_USAGE;
+	}
 	result = cli_options_config(options, &config, &error);
 	if (result == FSHA_OK)
 		result = cli_options_open_with(options, config, FSHA_SERVICES_NO_CREATE, &services,
