@@ -154,7 +154,7 @@ $(BUILD)/fsha: $(call objects,$(CLI_SRC) $(if $(COVERAGE),tools/coverage-exit.c)
 
 # Not fsha's main.c: the line is parsed alike, and it has the library for the system-call table.
 $(BUILD)/fsha-archive: $(call objects,$(ARCHIVE_SRC) $(addprefix src/cli/,cli_error.c cli_options.c \
-	cli_output.c command_line.c)) $(A)
+	cli_output.c command_line.c unfinished.c value_file.c)) $(A)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS) $(ARCHIVE_LIBS) $(LDLIBS)
 

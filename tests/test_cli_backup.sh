@@ -149,6 +149,69 @@ test_a_backup_goes_through_a_pipe() {
 	matches "$(<"$dir/said")" "saved 1 values"
 }
 
+test_restore_takes_the_standard_input() {
+	put $one graph
+	expect 0 backup "$dir/backup.tar.gz"
+	put $one changed
+	expect 0 restore - <"$dir/backup.tar.gz"
+	matches "$out" '^restored 1 values'
+	equal "$(get $one)" graph
+	put $one changed
+	# shellcheck disable=SC2002 # a pipe is meant
+	cat "$dir/backup.tar.gz" | "$FSHA" --json restore - >"$dir/said" || fail "from a pipe"
+	matches "$(<"$dir/said")" '"values": 1'
+	equal "$(get $one)" graph
+	expect 126 restore - </dev/null
+	matches "$err" "'standard input' is no sound tar.gz"
+}
+
+test_what_cannot_be_read_or_written_is_named_with_the_cause() {
+	put $one graph
+	expect 124 restore "$dir/none"
+	equal "$err" "fsha: cannot read '$dir/none': No such file or directory"
+	expect 126 restore "$dir"
+	equal "$err" "fsha: cannot read '$dir': Is a directory"
+	expect 126 backup "$dir/none/b"
+	equal "$err" "fsha: cannot write '$dir/none/b': No such file or directory"
+	code=0
+	"$FSHA" backup - >/dev/full 2>"$dir/err" || code=$?
+	equal $code 126
+	equal "$(<"$dir/err")" "fsha: cannot write 'standard output': No space left on device"
+	expect 126 metrics --output "$dir/none/m"
+	equal "$err" "fsha: cannot write '$dir/none/m': No such file or directory"
+	mkdir "$dir/m"
+	expect 126 metrics --output "$dir/m"
+	equal "$err" "fsha: cannot write '$dir/m': Is a directory"
+	equal "$(echo "$dir"/m*)" "$dir/m"
+}
+
+# A large value, so that there is time to interrupt it.
+test_a_backup_that_is_interrupted_leaves_no_file() {
+	head -c 70000000 /dev/urandom | "$FSHA" state space put large >/dev/null || fail "put"
+	for pair in INT:130 TERM:143 HUP:129; do
+		# A shell starts what is in the background with INT ignored.
+		start env --default-signal="${pair%:*}" "$FSHA" backup "$dir/backup.tar.gz"
+		saving=$!
+		wait_until 10 is_begun
+		kill -"${pair%:*}" $saving
+		code=0
+		wait $saving || code=$?
+		equal $code "${pair#*:}"
+		equal "$(find "$dir" -name 'backup.tar.gz*')" ""
+	done
+}
+
+is_begun() {
+	compgen -G "$dir/backup.tar.gz.*" >/dev/null
+}
+
+test_a_timeout_of_nothing_is_refused() {
+	put $one graph
+	expect 120 backup --timeout 0 "$dir/backup.tar.gz"
+	matches "$err" "0.001 at least; without it, it is 30"
+	expect 0 backup --timeout 5 "$dir/backup.tar.gz"
+}
+
 test_wrong_usage_is_told() {
 	expect 120 backup
 	expect 120 backup a b

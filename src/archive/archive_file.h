@@ -25,6 +25,7 @@ void archive_writer_close(struct archive_writer *writer);
 
 /* ---- archive_read.c ---- */
 
+/* "-" is standard input. */
 struct archive_reader;
 fsha_result archive_reader_open(const struct fsu *fs, const char *path,
 				struct archive_reader **ret_reader, fsha_error *reterr);

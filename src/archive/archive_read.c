@@ -6,6 +6,7 @@
 
 #include "src/archive/archive_file.h"
 #include "src/cli/cli_error.h"
+#include "src/cli/value_file.h"
 
 #define CHUNK 65536
 
@@ -34,33 +35,53 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret_data)
 	return n;
 }
 
+static fsha_result cannot_read(const char *path, int r, fsha_error *reterr)
+{
+	const fsha_result result = r == -ENOENT ? FSHA_E_NOT_FOUND :
+				   r == -ENOMEM ? FSHA_E_NOMEM :
+						  FSHA_E_IO;
+
+	return cli_error_set(reterr, result, -r, "cannot read '%.150s': %s", path, strerror(-r));
+}
+
 /* What is no tar.gz, or was cut off or damaged, is damage; what cannot be read is not. */
 static fsha_result failed(const struct archive_reader *r, fsha_error *reterr)
 {
 	const char *why = r->archive ? archive_error_string(r->archive) : NULL;
 
 	if (r->error)
-		return cli_error_set(reterr, FSHA_E_IO, -r->error, "cannot read '%s'", r->path);
+		return cannot_read(r->path, r->error, reterr);
 	return cli_error_set(reterr, FSHA_E_CORRUPT, 0, "'%s' is no sound tar.gz: %s", r->path,
 			     why ? why : "it cannot be read");
+}
+
+/* It is read more than once: a pipe on standard input is taken in first. */
+static fsha_result open_file(const struct fsu *fs, const char *path, int *ret_fd,
+			     fsha_error *reterr)
+{
+	if (value_file_is_standard(path))
+		return value_file_open(path, ret_fd, reterr);
+	*ret_fd = fsu_openat(fs, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+	return *ret_fd < 0 ? cannot_read(path, *ret_fd, reterr) : FSHA_OK;
 }
 
 fsha_result archive_reader_open(const struct fsu *fs, const char *path,
 				struct archive_reader **ret_reader, fsha_error *reterr)
 {
-	struct archive_reader *r = fsu_alloc(fs, sizeof(*r));
+	struct archive_reader *r;
+	fsha_result result;
 	int fd;
 
-	if (!r)
-		return cli_error_set(reterr, FSHA_E_NOMEM, 0, "cannot read '%s'", path);
-	fd = fsu_openat(fs, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-	if (fd < 0) {
-		fsu_release(fs, r);
-		return cli_error_set(reterr, fd == -ENOENT ? FSHA_E_NOT_FOUND : FSHA_E_IO, -fd,
-				     "cannot read '%s'", path);
+	result = open_file(fs, path, &fd, reterr);
+	if (result != FSHA_OK)
+		return result;
+	r = fsu_alloc(fs, sizeof(*r));
+	if (!r) {
+		(void)fsu_close(fs, fd); /* not read yet */
+		return cannot_read(path, -ENOMEM, reterr);
 	}
 	r->fs = fs;
-	r->path = path;
+	r->path = value_file_is_standard(path) ? "standard input" : path;
 	r->fd = fd;
 	*ret_reader = r;
 	return FSHA_OK;

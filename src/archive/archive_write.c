@@ -8,6 +8,7 @@
 
 #include "src/archive/archive_file.h"
 #include "src/cli/cli_error.h"
+#include "src/cli/unfinished.h"
 
 #define FILE_MODE 0600 /* values may be secrets */
 
@@ -34,10 +35,17 @@ static la_ssize_t on_write(struct archive *a, void *ctx, const void *data, size_
 	return n;
 }
 
+/* By the name that the user gave, whatever it is called meanwhile. */
+static fsha_result cannot_write(const char *path, int r, fsha_error *reterr)
+{
+	return cli_error_set(reterr, r == -ENOMEM ? FSHA_E_NOMEM : FSHA_E_IO, -r,
+			     "cannot write '%.150s': %s", path, strerror(-r));
+}
+
 static fsha_result failed(const struct archive_writer *w, fsha_error *reterr)
 {
 	if (w->error)
-		return cli_error_set(reterr, FSHA_E_IO, -w->error, "cannot write '%s'", w->path);
+		return cannot_write(w->path, w->error, reterr);
 	return cli_error_set(reterr, FSHA_E_IO, 0, "cannot write '%s': %s", w->path,
 			     archive_error_string(w->archive) ? archive_error_string(w->archive) :
 								"out of memory");
@@ -48,7 +56,7 @@ static fsha_result open_archive(struct archive_writer *w, fsha_error *reterr)
 	struct archive *a = w->archive = archive_write_new();
 
 	if (!a)
-		return cli_error_set(reterr, FSHA_E_NOMEM, 0, "cannot write '%s'", w->path);
+		return cannot_write(w->path, -ENOMEM, reterr);
 	/* The headers that every tar reads; longer paths in its extension. */
 	if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
 	    archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
@@ -67,19 +75,22 @@ fsha_result archive_writer_open(const struct fsu *fs, const char *path,
 		return cli_error_set(reterr, FSHA_E_INVALID, 0, "'%.60s...' is too long", path);
 	w = fsu_alloc(fs, sizeof(*w));
 	if (!w)
-		return cli_error_set(reterr, FSHA_E_NOMEM, 0, "cannot write '%s'", path);
+		return cannot_write(path, -ENOMEM, reterr);
 	w->fs = fs;
 	w->wall_s = fsu_wall_ns(fs) / FSU_NS_PER_S;
 	w->to_pipe = strcmp(path, "-") == 0;
 	w->fd = -1;
 	strcpy(w->path, w->to_pipe ? "standard output" : path);
 	(void)snprintf(w->temporary, sizeof(w->temporary), "%s.%ld.tmp", path, (long)getpid());
-	if (!w->to_pipe)
+	if (!w->to_pipe) {
+		unfinished_begin(w->temporary);
 		w->fd = fsu_openat(fs, AT_FDCWD, w->temporary,
 				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+	}
+	if (w->fd < 0)
+		w->temporary[0] = '\0'; /* there is none to be removed */
 	if (w->fd < 0 && !w->to_pipe)
-		result =
-			cli_error_set(reterr, FSHA_E_IO, -w->fd, "cannot write '%s'", w->temporary);
+		result = cannot_write(w->path, w->fd, reterr);
 	else
 		result = open_archive(w, reterr);
 	if (result != FSHA_OK) {
@@ -162,10 +173,11 @@ fsha_result archive_writer_finish(struct archive_writer *w, fsha_error *reterr)
 	if (r == 0)
 		r = fsu_renameat(w->fs, AT_FDCWD, w->temporary, AT_FDCWD, w->path);
 	if (r == 0) {
+		unfinished_end();
 		w->temporary[0] = '\0';
 		r = sync_parent(w);
 	}
-	return r < 0 ? cli_error_set(reterr, FSHA_E_IO, -r, "cannot write '%s'", w->path) : FSHA_OK;
+	return r < 0 ? cannot_write(w->path, r, reterr) : FSHA_OK;
 }
 
 void archive_writer_close(struct archive_writer *w)
@@ -175,7 +187,8 @@ void archive_writer_close(struct archive_writer *w)
 	(void)archive_write_free(w->archive); /* finished before, or given up */
 	if (w->fd >= 0)
 		(void)fsu_close(w->fs, w->fd); /* given up */
-	if (!w->to_pipe && w->temporary[0])
+	if (w->temporary[0])
 		(void)fsu_unlinkat(w->fs, AT_FDCWD, w->temporary, 0); /* nothing to be done then */
+	unfinished_end();
 	fsu_release(w->fs, w);
 }

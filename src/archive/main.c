@@ -1,4 +1,5 @@
 /* The program behind `fsha backup` and `fsha restore`, which start it with their whole line. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct arguments {
 	size_t part_count;
 	uint32_t flags;
 	int64_t timeout_ns;
+	bool to_stdout;
 };
 
 static error_t take_file(struct arguments *a, const char *arg)
@@ -30,8 +32,8 @@ static error_t take_file(struct arguments *a, const char *arg)
 
 static void print_summary(const struct arguments *a, const char *done, const fsha_backup_summary *s)
 {
-	/* The archive itself may go there. */
-	FILE *out = strcmp(a->file, "-") == 0 ? stderr : stdout;
+	/* Where the archive itself goes, nothing else does. */
+	FILE *out = a->to_stdout ? stderr : stdout;
 
 	if (a->options->json && out == stdout) {
 		cli_output_json(json_pack("{s:s, s:I, s:I, s:I, s:I}", "file", a->file, "values",
@@ -65,8 +67,15 @@ static error_t parse_backup(int key, char *arg, struct argp_state *state)
 		a->flags |= FSHA_BACKUP_SKIP_DAMAGED;
 		return 0;
 	case 't':
-		return cli_options_seconds("--timeout", arg, &a->timeout_ns);
+		if (cli_options_seconds("--timeout", arg, &a->timeout_ns) != 0)
+			return EINVAL;
+		if (a->timeout_ns < NS_PER_MS) /* 0 is the default for the library */
+			return cli_options_error("--timeout '%s' is too short: 0.001 at least; "
+						 "without it, it is 30",
+						 arg);
+		return 0;
 	case ARGP_KEY_ARG:
+		a->to_stdout = strcmp(arg, "-") == 0;
 		return take_file(a, arg);
 	case ARGP_KEY_NO_ARGS:
 		return cli_options_error("backup needs a FILE, or - for standard output");
@@ -138,7 +147,7 @@ static error_t parse_restore(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		return take_file(a, arg);
 	case ARGP_KEY_NO_ARGS:
-		return cli_options_error("restore needs a FILE");
+		return cli_options_error("restore needs a FILE, or - for standard input");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -155,7 +164,8 @@ static const struct argp restore_argp = {
 	.options = restore_options,
 	.parser = parse_restore,
 	.args_doc = "FILE",
-	.doc = "Make the stores what they were when FILE was saved. All of FILE is verified first. "
+	.doc = "Make the stores what they were when FILE was saved; - is standard input. All of it "
+	       "is verified first. "
 	       "Refused while anybody leads in the cluster; stop what contends there before. An "
 	       "interrupted restore leaves stores part old, part new: run it again.",
 	.children = cli_options_children,

@@ -8,6 +8,7 @@
 #include "src/cli/cli_error.h"
 #include "src/cli/cli_output.h"
 #include "src/cli/commands.h"
+#include "src/cli/unfinished.h"
 
 #define NS_PER_MS 1000000
 
@@ -62,27 +63,34 @@ static const struct argp argp = {
 	.children = cli_options_children,
 };
 
+static fsha_result cannot_write(const char *path, int os_errno, fsha_error *reterr)
+{
+	return cli_error_set(reterr, FSHA_E_IO, os_errno, "cannot write '%.150s': %s", path,
+			     strerror(os_errno));
+}
+
 /* Whoever collects the file sees the old one or the new one, never a part. */
 static fsha_result write_file(const char *path, const char *text, size_t size, fsha_error *reterr)
 {
 	char temporary[4096];
 	int n = snprintf(temporary, sizeof(temporary), "%s.%ld.tmp", path, (long)getpid());
+	int os_errno = 0;
 	FILE *file;
-	bool written;
 
 	if (n < 0 || (size_t)n >= sizeof(temporary))
 		return cli_error_set(reterr, FSHA_E_INVALID, 0, "'%.60s...' is too long", path);
+	unfinished_begin(temporary);
 	file = fopen(temporary, "we");
-	if (!file)
-		return cli_error_set(reterr, FSHA_E_IO, errno, "cannot write '%s'", temporary);
-	written = fwrite(text, 1, size, file) == size;
-	if (fclose(file) != 0 || !written || rename(temporary, path) != 0) {
-		int why = errno;
-
+	if (!file || fwrite(text, 1, size, file) != size)
+		os_errno = errno;
+	if (file && fclose(file) != 0 && !os_errno)
+		os_errno = errno;
+	if (!os_errno && rename(temporary, path) != 0)
+		os_errno = errno;
+	if (os_errno && file)
 		(void)unlink(temporary); /* an old FILE stays as it is */
-		return cli_error_set(reterr, FSHA_E_IO, why, "cannot write '%s'", path);
-	}
-	return FSHA_OK;
+	unfinished_end();
+	return os_errno ? cannot_write(path, os_errno, reterr) : FSHA_OK;
 }
 
 /* ---- what verify finds ---- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/cli/cli_error.h"
+#include "src/cli/unfinished.h"
 
 #define CHUNK 65536
 
@@ -108,10 +109,14 @@ fsha_result value_target_open(struct value_target *ret_target, const char *path,
 		if (!t.temporary)
 			return cannot("write", path, reterr);
 		(void)snprintf(t.temporary, len + 8, "%s.XXXXXX", path);
+		unfinished_begin(t.temporary);
 		t.fd = mkostemp(t.temporary, O_CLOEXEC);
 		if (t.fd < 0) {
+			fsha_result result = cannot("write", path, reterr);
+
+			unfinished_end();
 			free(t.temporary);
-			return cannot("write", path, reterr);
+			return result;
 		}
 		/* As any file that a command makes. */
 		mask = umask(0);
@@ -132,6 +137,7 @@ fsha_result value_target_close(struct value_target *t, fsha_result result, fsha_
 		result = cannot("write", t->path, reterr);
 	if (result != FSHA_OK)
 		(void)unlink(t->temporary);
+	unfinished_end();
 	free(t->temporary);
 	return result;
 }
