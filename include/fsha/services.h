@@ -134,7 +134,7 @@ FSHA_API fsha_mode fsha_services_mode(const fsha_services *services);
 /**
  * Close: leads no more (every leader is revoked once and resigns), stops all threads, deletes no
  * data. Elections, retrievers and stores of it must have been closed before: otherwise
- * FSHA_E_STATE, with the names of all that are open.
+ * FSHA_E_STATE, with the names of all that are open. After FSHA_OK nothing of it goes on.
  *
  * Waits for at most one lease (3 s at least): FSHA_E_TIMEOUT says that threads still hang in the
  * filesystem; they end, and their memory is freed, when it answers. The object is gone in either

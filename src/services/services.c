@@ -22,17 +22,26 @@
 
 /* ---- workers ---- */
 
+static void destroy(struct fsha_services *s);
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct fsha_services *s = w->services;
+	bool last;
 
 	w->run(w);
+	/*
+	 * Let go of under the mutex: whoever closes and sees that all have ended has the last
+	 * reference, and nothing of ours is used any more once he returns.
+	 */
 	services_lock(s);
 	w->ended = true;
 	(void)pthread_cond_broadcast(&s->changed);
+	last = atomic_fetch_sub(&s->refs, 1) == 1;
 	services_unlock(s);
-	services_unref(s);
+	if (last)
+		destroy(s);
 	return NULL;
 }
 
