@@ -309,6 +309,49 @@ test_a_term_of_another_cluster_gives_no_right() {
 	equal "$out" $one
 }
 
+test_a_term_is_valid_by_whatever_path_its_cluster_is_named() {
+	ln -s storage "$dir/link"
+	cat >"$dir/each" <<-'SCRIPT'
+		cd "$2" || exit
+		while read -r -a arguments; do
+			"$1" "${arguments[@]}" state ns put k "$0" || exit
+		done <<-LINES
+			-d $2/storage/
+			-d $2//storage
+			-d $2/link
+			-d file://$2/storage
+			-d ./storage
+			-d storage/../storage
+			-c default
+			-c /default
+		LINES
+		unset FSHA_STORAGE_DIR FSHA_CLUSTER_ID
+		"$1" -d link state ns put k "$0"
+	SCRIPT
+	expect 0 run --election dispatcher --address a -- bash "$dir/each" "$FSHA" "$dir"
+	equal "$(cut -d. -f1 <<<"$out" | sort | uniq -c | tr -s ' ')" ' 9 0000000000000001'
+}
+
+# By the variable that names the leader's: its elections know nothing of the term.
+test_a_child_that_names_another_cluster_writes_there_for_itself() {
+	expect 0 -d "$dir/storage" job put $one "$0"
+	mkdir "$dir/other"
+	lead dispatcher there.example:1
+	cat >"$dir/each" <<-'SCRIPT'
+		"$1" job put "$3" "$0" || exit
+		export FSHA_STORAGE_DIR=$2/other
+		"$1" job put "$3" "$0" && "$1" -d "$2/storage" job ls
+		"$1" -d "$2/storage" job rm "$3"
+	SCRIPT
+	export FSHA_CLUSTER_ID=second
+	expect 0 run --election dispatcher --address a -- bash "$dir/each" "$FSHA" "$dir" $two
+	expect 124 job get $two
+	expect 0 -d "$dir/other" job ls
+	equal "$out" $two
+	expect 0 -c default job ls
+	equal "$out" $one
+}
+
 test_a_malformed_term_is_121() {
 	export FSHA_ELECTION=dispatcher FSHA_CLUSTER_ID=/default FSHA_SESSION=x
 	expect 121 job put $one "$0"
@@ -320,6 +363,10 @@ test_a_malformed_term_is_121() {
 	export FSHA_EPOCH=1
 	expect 121 job put $one "$0"
 	matches "$err" FSHA_LEASE_PATH
+	export FSHA_LEASE_PATH=/proc/1/fd/1
+	expect 121 job put $one "$0"
+	matches "$err" FSHA_CLUSTER_UUID
+	[ ! -e "$dir/storage/default" ] || fail "it made a cluster"
 }
 
 # ---- Status, watch, history ----------------------------------------------------------------------

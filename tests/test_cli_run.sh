@@ -56,6 +56,34 @@ test_the_command_finds_its_term_in_the_environment() {
 	equal "$(json '.elections[0].leader.address')" there.example:1
 }
 
+result_of() {
+	printf '{"result":{"id":"%032d","application-status":"SUCCEEDED","accumulator-results":{},"net-runtime":5},"version":1}' "$1"
+}
+
+# What the leader acknowledges, the next one with the same settings must see.
+test_the_command_has_all_settings_of_its_leader() {
+	result_of 1 >"$dir/1"
+	result_of 2 >"$dir/2"
+	local settings=(-D "job-result-store.storage-path=$dir/storage/results")
+	expect 0 "${settings[@]}" run --election dispatcher --address a -- "$FSHA" result put "$dir/1"
+	expect 0 "${settings[@]}" result ls
+	matches "$out" '^0+1  dirty'
+	equal "$(ls -A "$dir/storage/default/job_results")" ""
+	printf '%s: %s\n' job-result-store.storage-path "$dir/storage/results" \
+		job-result-store.delete-on-commit false >"$dir/flink-conf.yaml"
+	expect 0 -f "$dir" run --election dispatcher --address a -- sh -c "
+		'$FSHA' result put '$dir/2' && '$FSHA' result mark-clean $(printf %032d 2)"
+	expect 0 -f "$dir" result ls
+	matches "$out" '0+2  clean'
+	equal "$(ls -A "$dir/storage/default/job_results")" ""
+	# Its own command line comes first, as ever; what is not set is not exported.
+	expect 0 -f "$dir" run --election dispatcher --address a -- \
+		"$FSHA" config -D job-result-store.delete-on-commit=true
+	matches "$out" 'job-result-store.delete-on-commit +true +command line'
+	matches "$out" "job-result-store.storage-path +$dir/storage/results +environment FSHA_JOB_RESULT_STORE_STORAGE_PATH"
+	matches "$out" 'rest.port +[0-9]+ +default'
+}
+
 test_the_command_is_a_process_group_of_its_own_without_blocked_signals() {
 	# shellcheck disable=SC2016
 	expect 0 run --election a --address b -- sh -c '

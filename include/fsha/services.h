@@ -195,6 +195,11 @@ FSHA_API uint32_t fsha_services_lease_ms(const fsha_services *services);
 /** The cluster directory, as opened ("memory:/..." where it is none). Lives as long as the object.
  * Since 0.1. */
 FSHA_API const char *fsha_services_path(const fsha_services *services);
+/**
+ * What the cluster is, by whatever path it was opened: a UUID that was made with its directory. Any
+ * thread. Since 0.1.
+ */
+FSHA_API void fsha_services_cluster_uuid(const fsha_services *services, fsha_uuid *ret_uuid);
 
 #ifdef __cplusplus
 }

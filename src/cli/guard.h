@@ -51,14 +51,15 @@ struct guard_message {
 	int64_t grace_ns;  /* between TERM and KILL */
 	int64_t margin_ns; /* KILL at the latest so long before the lease runs out */
 	uint32_t lease_ms;
-	char session[FSHA_UUID_TEXT];
+	char session[FSHA_UUID_TEXT], cluster[FSHA_UUID_TEXT];
 	char lease_path[FSHA_LEASE_PATH_SIZE];
 };
 
 /* What stays the same for every term. */
 struct guard_command {
 	char **argv; /* ended by NULL */
-	const char *election, *address, *storage_dir, *cluster_id;
+	const char *election, *address;
+	const fsha_config *config;
 	const sigset_t *signals; /* the mask that COMMAND gets */
 };
 

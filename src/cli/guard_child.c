@@ -13,14 +13,36 @@
 #define CHILDREN_TEXT 4096
 #define TOLD_MAX 64
 
+/*
+ * COMMAND must find its cluster, and each store in it, where its leader and the next one do: so
+ * what the command line and a file said is in its environment, too. An option that has a short
+ * variable goes by that, which wins.
+ */
+static void set_settings(const fsha_config *config)
+{
+	char name[FSHA_CONFIG_VARIABLE_SIZE];
+	const fsha_config_option *options;
+	const char *value, *origin;
+	size_t count;
+
+	options = fsha_config_options(&count);
+	for (size_t i = 0; i < count; i++) {
+		value = fsha_config_get(config, options[i].key, &origin);
+		if (options[i].short_variable && value)
+			(void)setenv(options[i].short_variable, value, 1);
+		else if (!options[i].instead && value && strcmp(origin, "default") != 0)
+			(void)setenv(fsha_config_option_variable(&options[i], name), value, 1);
+	}
+}
+
 static void set_environment(const struct guard_command *c, const struct guard_message *start)
 {
 	char number[32];
 
+	set_settings(c->config);
 	(void)setenv("FSHA_ELECTION", c->election, 1);
 	(void)setenv("FSHA_ADDRESS", c->address, 1);
-	(void)setenv("FSHA_STORAGE_DIR", c->storage_dir, 1);
-	(void)setenv("FSHA_CLUSTER_ID", c->cluster_id, 1);
+	(void)setenv("FSHA_CLUSTER_UUID", start->cluster, 1);
 	(void)setenv("FSHA_SESSION", start->session, 1);
 	(void)setenv("FSHA_LEASE_PATH", start->lease_path, 1);
 	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)start->epoch);

@@ -18,21 +18,12 @@ static const char *variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-static bool is_setting(const fsha_config *config, const char *key, const char *name)
-{
-	const char *setting = fsha_config_get(config, key, NULL), *value = variable(name);
-
-	return setting && value && strcmp(setting, value) == 0;
-}
-
-/* Are we the child of a `fsha run` for this very election of this very cluster? */
-static bool is_inside(const fsha_config *config, const char *election)
+/* Are we the child of a `fsha run` for this election, perhaps of another cluster? */
+static bool is_child(const char *election)
 {
 	const char *inside = variable("FSHA_ELECTION");
 
-	return inside && strcmp(inside, election) == 0 && variable("FSHA_SESSION") &&
-	       is_setting(config, FSHA_KEY_STORAGE_DIR, "FSHA_STORAGE_DIR") &&
-	       is_setting(config, FSHA_KEY_CLUSTER_ID, "FSHA_CLUSTER_ID");
+	return inside && strcmp(inside, election) == 0 && variable("FSHA_SESSION");
 }
 
 static fsha_result malformed(const char *name, fsha_error *reterr)
@@ -41,7 +32,7 @@ static fsha_result malformed(const char *name, fsha_error *reterr)
 			     "%s is missing or malformed: it comes from 'fsha run'", name);
 }
 
-static fsha_result read_term(fsha_shared_term *ret_term, fsha_error *reterr)
+static fsha_result read_term(fsha_shared_term *ret_term, fsha_uuid *ret_cluster, fsha_error *reterr)
 {
 	const char *epoch = variable("FSHA_EPOCH"), *path = variable("FSHA_LEASE_PATH");
 	char *end;
@@ -56,23 +47,39 @@ static fsha_result read_term(fsha_shared_term *ret_term, fsha_error *reterr)
 	if (!path || strlen(path) >= sizeof(ret_term->lease_path))
 		return malformed("FSHA_LEASE_PATH", reterr);
 	strcpy(ret_term->lease_path, path);
+	if (fsha_uuid_parse(variable("FSHA_CLUSTER_UUID"), ret_cluster) != FSHA_OK)
+		return malformed("FSHA_CLUSTER_UUID", reterr);
 	return FSHA_OK;
 }
 
+/*
+ * Into the term of our parent, if it is of the cluster that is meant. Which one that is, the
+ * directory itself tells: its path may be written in many ways. With another cluster, or none
+ * there, nothing is opened.
+ */
 static fsha_result attach(struct office *o, const struct cli_options *options,
 			  const fsha_config *config, const char *election, fsha_error *reterr)
 {
+	fsha_uuid ours, cluster;
 	fsha_shared_term term;
 	fsha_result result;
 
-	result = read_term(&term, reterr);
+	result = read_term(&term, &ours, reterr);
 	if (result == FSHA_OK)
 		result = cli_options_open_with(options, config, FSHA_SERVICES_NO_CREATE,
 					       &o->services, reterr);
+	if (result == FSHA_E_NOT_FOUND)
+		return FSHA_OK;
 	if (result != FSHA_OK)
 		return result;
-	o->attached = true;
-	return fsha_services_attach(o->services, election, &term, reterr);
+	fsha_services_cluster_uuid(o->services, &cluster);
+	if (fsha_uuid_equal(&ours, &cluster)) {
+		o->attached = true;
+		return fsha_services_attach(o->services, election, &term, reterr);
+	}
+	(void)fsha_services_close(o->services, NULL); /* it was not used */
+	o->services = NULL;
+	return FSHA_OK;
 }
 
 static fsha_result acquire(struct office *o, const struct cli_options *options,
@@ -106,9 +113,9 @@ fsha_result office_open(struct office *ret_office, const struct cli_options *opt
 	result = cli_options_config(options, &config, reterr);
 	if (result != FSHA_OK)
 		return result;
-	if (is_inside(config, election))
+	if (is_child(election))
 		result = attach(&o, options, config, election, reterr);
-	else
+	if (result == FSHA_OK && !o.attached)
 		result = acquire(&o, options, config, election, reterr);
 	fsha_config_destroy(config);
 	if (result != FSHA_OK) {

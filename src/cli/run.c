@@ -122,7 +122,7 @@ static const struct argp argp = {
 	.args_doc = "--election NAME --address ADDR -- COMMAND [ARGUMENT...]",
 	.doc = "Contend for an election, and run COMMAND while leading it."
 	       "\vCOMMAND finds FSHA_ELECTION, FSHA_EPOCH, FSHA_SESSION, FSHA_ADDRESS, "
-	       "FSHA_STORAGE_DIR, FSHA_CLUSTER_ID, FSHA_LEASE and FSHA_LEASE_PATH in its "
+	       "FSHA_CLUSTER_UUID, FSHA_LEASE_PATH and all settings (FSHA_STORAGE_DIR, ...) in its "
 	       "environment, and is a process group of its own. It must stay in the foreground: "
 	       "when "
 	       "it ends, what it left behind is ended too.\n\n"
@@ -200,11 +200,14 @@ static void start(struct run *r, const fsha_shared_term *term, int hold_fd, int 
 		.grace_ns = r->grace_ns,
 		.lease_ms = (uint32_t)(r->lease_ns / NS_PER_MS),
 	};
+	fsha_uuid cluster;
 
 	if (margin_ns < MARGIN_MIN_NS)
 		margin_ns = MARGIN_MIN_NS;
 	message.margin_ns = margin_ns > MARGIN_MAX_NS ? MARGIN_MAX_NS : margin_ns;
 	fsha_uuid_format(&term->session, message.session);
+	fsha_services_cluster_uuid(r->services, &cluster);
+	fsha_uuid_format(&cluster, message.cluster);
 	memcpy(message.lease_path, term->lease_path, sizeof(message.lease_path));
 	r->session = term->session;
 	r->busy = true;
@@ -426,8 +429,7 @@ static int run_command(struct run *r, const fsha_config *config)
 		.argv = r->a.command,
 		.election = r->a.election,
 		.address = r->a.address,
-		.storage_dir = fsha_config_get(config, FSHA_KEY_STORAGE_DIR, NULL),
-		.cluster_id = fsha_config_get(config, FSHA_KEY_CLUSTER_ID, NULL),
+		.config = config,
 	};
 	sigset_t signals;
 	int error;

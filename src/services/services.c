@@ -220,6 +220,15 @@ const char *fsha_services_path(const fsha_services *s)
 	return s ? s->cluster.path : "";
 }
 
+void fsha_services_cluster_uuid(const fsha_services *s, fsha_uuid *ret_uuid)
+{
+	_Static_assert(sizeof(*ret_uuid) == sizeof(s->cluster.id), "one and the same");
+	if (ret_uuid)
+		*ret_uuid = (fsha_uuid){ { 0 } };
+	if (s && ret_uuid)
+		memcpy(ret_uuid, &s->cluster.id, sizeof(*ret_uuid));
+}
+
 /* ---- stores and terms ---- */
 
 fsha_result services_encode_election(const char *name, char *ret_component, fsha_error *reterr)
