@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "fsha/result.h"
-#include "tests/lib/run.h"
 #include "tests/lib/sweep_internal.h"
 #include "tests/lib/swept.h"
 
@@ -74,7 +73,7 @@ bool oom_run(const struct sweep_scenario *scenario, bool (*outcome_is_fine)(int 
 	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = count_allocations(&s);
 	for (uint64_t at = 0; at < 2 * ret_report->calls && !sweep_enough(&s) && !swept_listing();
-	     at += test_slowness()) {
+	     at += sweep_step(&s)) {
 		struct crashfs_fault fault = {
 			.client = scenario->client,
 			.at = at / 2,

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "tests/lib/crashfs_internal.h"
-#include "tests/lib/run.h"
 #include "tests/lib/sweep_internal.h"
 #include "tests/lib/swept.h"
 
@@ -292,7 +291,7 @@ bool sweep_run(const struct sweep_scenario *scenario, struct sweep_report *ret_r
 	sweep_once(&s, NULL, 0, NULL, true);
 	ret_report->calls = s.n_calls;
 	for (uint64_t at = 0; at < s.n_calls && !sweep_enough(&s) && !swept_listing();
-	     at += test_slowness()) {
+	     at += sweep_step(&s)) {
 		size_t n = list_ways(&s.calls[at], scenario->exhaustive, ways);
 
 		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {
@@ -368,7 +367,7 @@ bool sweep_run_pairs(const struct sweep_scenario *scenario, unsigned window,
 	calls = s.calls;
 	s.calls = NULL;
 	for (uint64_t at = 0; at < n_calls && !sweep_enough(&s) && !swept_listing();
-	     at += test_slowness()) {
+	     at += sweep_step(&s)) {
 		size_t n = list_ways_of_pairs(&calls[at], false, ways);
 
 		for (size_t i = 0; i < n && !sweep_enough(&s); i++) {

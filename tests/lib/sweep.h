@@ -49,6 +49,7 @@ struct sweep_scenario {
 	/* Gives back what setup and operation still hold. Nothing fails. NULL: nothing to do. */
 	void (*teardown)(void *ctx, struct crashfs *c);
 	bool exhaustive; /* also errnos that make no sense for a call, and more power cuts */
+	unsigned every;  /* only each so many-th call fails, where all take too long; 0: each */
 };
 
 struct sweep_report {

@@ -3,6 +3,7 @@
 #ifndef TESTS_SWEEP_INTERNAL_H
 #define TESTS_SWEEP_INTERNAL_H
 
+#include "tests/lib/run.h"
 #include "tests/lib/sweep.h"
 
 #define SWEEP_FAILURES_MAX 3
@@ -25,6 +26,11 @@ struct sweep {
 /* `calls` are those that the faults hit. `remember`: the next faults are chosen among its calls. */
 void sweep_once(struct sweep *s, const struct crashfs_fault *faults, unsigned n_faults,
 		const struct sweep_call *calls, bool remember);
+/* From one call that fails to the next one that does. */
+static inline uint64_t sweep_step(const struct sweep *s)
+{
+	return (uint64_t)test_slowness() * (s->scenario->every ? s->scenario->every : 1);
+}
 static inline bool sweep_enough(const struct sweep *s)
 {
 	return s->report->failures >= SWEEP_FAILURES_MAX;
