@@ -207,6 +207,73 @@ static void old_versions_tombstones_and_trash_go_and_values_stay(void **state)
 	close_place(&p);
 }
 
+/* ---- what is told ---- */
+
+/* Every such call of the collector fails. */
+static void collect_while_it_fails(struct place *p, enum crashfs_call call, uint32_t flags)
+{
+	const struct crashfs_fault fault = {
+		.client = GC, .calls_mask = 1u << call, .error = EIO, .repeat = true
+	};
+
+	crashfs_count_reset(p->disk);
+	crashfs_fault_arm(p->disk, &fault);
+	expect_gc(p, flags);
+	crashfs_fault_clear(p->disk);
+}
+
+static void what_could_not_be_taken_away_is_not_told_as_done(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, write_versions);
+	make_directory(&p, LAYOUT_ELECTIONS "/~" STRANGER);
+	crashfs_put(p.disk, town_path(&p.town, LAYOUT_ELECTIONS "/~" STRANGER "/x"), "x", 1);
+	crashfs_put(p.disk,
+		    town_path(&p.town, LAYOUT_ELECTIONS "/" TOWN_JOB_ELECTION "/trash/" STRANGER),
+		    "x", 1);
+	collect_while_it_fails(&p, CRASHFS_UNLINKAT, FSHA_GC_WATCH);
+	assert_told(&p, "left member-dead " LAYOUT_MEMBERS "/");
+	assert_told(&p, "left leftover " LAYOUT_ELECTIONS "/~");
+	assert_told(&p, "left trash " LAYOUT_ELECTIONS "/" TOWN_JOB_ELECTION "/trash\n");
+	assert_null(strstr(p.told, "done member-dead"));
+	assert_null(strstr(p.told, "done leftover"));
+	assert_null(strstr(p.told, "done trash"));
+	close_place(&p);
+}
+
+static void versions_that_could_not_be_moved_are_not_told_as_cleaned(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, write_versions);
+	collect_while_it_fails(&p, CRASHFS_RENAMEAT, 0);
+	assert_told(&p, "left old-versions " LAYOUT_JOB_GRAPHS "\n");
+	assert_told(&p, "left tombstones " LAYOUT_JOB_GRAPHS "\n");
+	expect_gc(&p, 0);
+	assert_told(&p, "done old-versions " LAYOUT_JOB_GRAPHS "\n");
+	assert_told(&p, "done tombstones " LAYOUT_JOB_GRAPHS "\n");
+	close_place(&p);
+}
+
+/* It is left to the next claim, which may be that candidate's own. */
+static void the_tenure_of_a_candidate_is_not_told_as_cleaned_by_the_leader(void **state)
+{
+	static const char tenure[] =
+		LAYOUT_ELECTIONS "/" ACTOR_ELECTION "/tenure-00000000000000ff-" STRANGER;
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, NULL);
+	make_directory(&p, tenure);
+	expect_gc(&p, 0);
+	assert_told(&p, "left tenure-leftover ");
+	assert_true(crashfs_exists(p.disk, town_path(&p.town, "%s", tenure)));
+	close_place(&p);
+}
+
 /* ---- the janitor ---- */
 
 static void the_janitor_takes_remains_away_once_they_stood_still_for_ten_leases(void **state)
@@ -395,6 +462,9 @@ int main(void)
 		cmocka_unit_test(a_builder_that_was_overtaken_fails_as_a_whole_and_may_try_again),
 		cmocka_unit_test(a_half_built_election_goes_when_nobody_works_on_it),
 		cmocka_unit_test(old_versions_tombstones_and_trash_go_and_values_stay),
+		cmocka_unit_test(what_could_not_be_taken_away_is_not_told_as_done),
+		cmocka_unit_test(versions_that_could_not_be_moved_are_not_told_as_cleaned),
+		cmocka_unit_test(the_tenure_of_a_candidate_is_not_told_as_cleaned_by_the_leader),
 		cmocka_unit_test(
 			the_janitor_takes_remains_away_once_they_stood_still_for_ten_leases),
 		cmocka_unit_test(the_janitor_looks_after_every_store_of_its_election),

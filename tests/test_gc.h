@@ -35,7 +35,7 @@ struct place {
 	struct crashfs *disk;
 	struct town town;
 	struct holder holder;
-	char told[2000];
+	char told[8000];
 };
 
 static inline int tell(void *ctx, const fsha_action *a)
@@ -118,6 +118,44 @@ static inline void store_orphans(struct town *t)
 		   "blob");
 	town_write(t, LAYOUT_BLOBS "/job_" TOWN_JOB_2, ACTOR_ELECTION, FSU_KIND_BLOB, true, "b",
 		   "blob");
+}
+
+/* Its master has resigned, and so has the dispatcher; nothing else knows of the job. */
+static inline void end_the_job(struct town *t)
+{
+	char path[700];
+
+	assert_int_equal(actor_remove(&t->a, TOWN_JOB), FSHA_OK);
+	town_find(t, LAYOUT_RUNNING_JOBS, TOWN_JOB, true, path);
+	crashfs_rm(t->disk, town_path(t, "%s", path));
+	crashfs_rm(t->disk, town_path(t, LAYOUT_CHECKPOINTS "/" TOWN_JOB));
+	town_resign(t);
+}
+
+/* Old versions and tombstones would begin a term, and so start threads. */
+static inline void empty_the_graphs(struct town *t)
+{
+	crashfs_rm(t->disk, town_path(t, LAYOUT_JOB_GRAPHS));
+	assert_int_equal(fsu_mkdirat(t->hand, AT_FDCWD, town_path(t, LAYOUT_JOB_GRAPHS), 0700), 0);
+}
+
+static inline void make_directory(struct place *p, const char *path)
+{
+	assert_int_equal(fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, "%s", path), 0700),
+			 0);
+}
+
+#define RETIRED "ee000000000000000000000000000000" /* a job whose election was being retired */
+#define RETIRED_ELECTION LAYOUT_ELECTIONS "/job-" RETIRED
+
+/* Cut short before its tenures were taken away. */
+static inline void leave_half_retired(struct place *p)
+{
+	make_directory(p, RETIRED_ELECTION);
+	crashfs_put(p->disk, town_path(&p->town, RETIRED_ELECTION "/retired-0000000000000001"), "",
+		    0);
+	make_directory(p, RETIRED_ELECTION "/trash");
+	make_directory(p, RETIRED_ELECTION "/tenure-0000000000000001-" STRANGER);
 }
 
 /* An election as a former process left it. */

@@ -85,6 +85,41 @@ static void a_blob_that_comes_while_gc_decides_stays(void **state)
 	close_place(&p);
 }
 
+/* Which jobs there are is asked again when it could not be read. */
+static void one_call_that_fails_hides_no_orphan(void **state)
+{
+	fsha_verify_summary summary = FSHA_VERIFY_SUMMARY_INIT;
+	struct crashfs_fault fault = { .client = GC,
+				       .calls_mask = 1u << CRASHFS_OPENAT,
+				       .error = EIO };
+	struct place p;
+	bool fired;
+
+	(void)state;
+	open_with(&p, 0, store_orphans);
+	do {
+		struct findings found;
+		unsigned orphans = 0;
+
+		findings_init(&found, p.holder.fs);
+		crashfs_count_reset(p.disk);
+		crashfs_fault_arm(p.disk, &fault);
+		assert_int_equal(
+			verify_run(&p.holder.services->cluster, NULL, true, &summary, &found, NULL),
+			FSHA_OK);
+		fired = crashfs_faults_fired(p.disk) > 0;
+		crashfs_fault_clear(p.disk);
+		for (size_t i = 0; i < found.count; i++)
+			orphans += found.items[i].code == FINDING_BLOBS_ORPHANED;
+		findings_done(&found);
+		if (orphans != 1)
+			fail_msg("open %u fails: %u orphans", (unsigned)fault.at, orphans);
+		fault.at++;
+	} while (fired);
+	assert_true(fault.at > 50);
+	close_place(&p);
+}
+
 /* ---- in the background ---- */
 
 /* The janitor's looks of many leases. */
@@ -192,6 +227,7 @@ int main(void)
 		cmocka_unit_test(blobs_of_a_job_that_is_gone_go_and_others_stay),
 		cmocka_unit_test(blobs_of_a_job_that_is_being_submitted_stay),
 		cmocka_unit_test(a_blob_that_comes_while_gc_decides_stays),
+		cmocka_unit_test(one_call_that_fails_hides_no_orphan),
 		cmocka_unit_test(the_janitor_keeps_blobs_of_a_job_that_never_had_an_election),
 		cmocka_unit_test(the_janitor_keeps_blobs_of_a_job_that_was_never_led),
 		cmocka_unit_test(the_janitor_keeps_blobs_of_a_job_whose_master_died),

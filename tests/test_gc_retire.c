@@ -3,17 +3,6 @@
 
 /* ---- retiring elections ---- */
 
-static void end_the_job(struct town *t)
-{
-	char path[700];
-
-	assert_int_equal(actor_remove(&t->a, TOWN_JOB), FSHA_OK);
-	town_find(t, LAYOUT_RUNNING_JOBS, TOWN_JOB, true, path);
-	crashfs_rm(t->disk, town_path(t, "%s", path));
-	crashfs_rm(t->disk, town_path(t, LAYOUT_CHECKPOINTS "/" TOWN_JOB));
-	town_resign(t);
-}
-
 static void open_deserted(struct place *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -35,10 +24,7 @@ static uint64_t floor_of(struct place *p)
 static fsha_result gc_of_remains(struct place *p, uint32_t flags)
 {
 	/* Without the old versions, which would begin a term, and so start threads. */
-	crashfs_rm(p->disk, town_path(&p->town, LAYOUT_JOB_GRAPHS));
-	assert_int_equal(
-		fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, LAYOUT_JOB_GRAPHS), 0700),
-		0);
+	empty_the_graphs(&p->town);
 	return gc(p, flags);
 }
 
@@ -76,6 +62,57 @@ static void no_election_is_retired_while_anybody_is_a_member(void **state)
 	close_place(&p);
 }
 
+static void what_is_left_of_a_retired_election_does_not_bring_it_back(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	leave_half_retired(&p);
+	assert_int_equal(gc_of_remains(&p, 0), FSHA_OK);
+	assert_told(&p, "done election-retired " RETIRED_ELECTION "\n");
+	assert_int_equal(count(&p, LAYOUT_ELECTIONS, "job-" RETIRED), 0);
+	assert_int_equal(count(&p, LAYOUT_ELECTIONS, ""), 2);
+	close_place(&p);
+}
+
+static void no_leader_record_of_a_retired_election_comes_back_in_a_power_cut(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	assert_int_equal(gc_of_remains(&p, FSHA_GC_RETIRE), FSHA_OK);
+	assert_told(&p, "done election-retired elections/" TOWN_JOB_ELECTION);
+	holder_stop(&p.holder);
+	crashfs_crash_losing_all(p.disk);
+	crashfs_recover(p.disk);
+	assert_int_equal(count(&p, LAYOUT_ELECTIONS, TOWN_JOB_ELECTION), 0);
+	assert_int_equal(count(&p, LAYOUT_LEADERS, TOWN_JOB_ELECTION), 0);
+	close_place(&p);
+}
+
+static void an_election_stays_until_its_leader_records_are_gone(void **state)
+{
+	const struct crashfs_fault fault = {
+		.client = GC, .calls_mask = 1u << CRASHFS_UNLINKAT, .error = EIO, .repeat = true
+	};
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	assert_int_equal(gc_of_remains(&p, 0), FSHA_OK); /* the dead member */
+	crashfs_count_reset(p.disk);
+	crashfs_fault_arm(p.disk, &fault);
+	assert_int_equal(gc_of_remains(&p, FSHA_GC_RETIRE), FSHA_E_IO);
+	assert_told(&p, "failed election-retired elections/" TOWN_JOB_ELECTION);
+	crashfs_fault_clear(p.disk);
+	assert_int_equal(gc_of_remains(&p, 0), FSHA_OK);
+	assert_told(&p, "done election-retired elections/" TOWN_JOB_ELECTION);
+	assert_int_equal(count(&p, LAYOUT_LEADERS, TOWN_JOB_ELECTION), 0);
+	close_place(&p);
+}
+
 static void stop_retiring(void *ctx, struct crashfs *disk)
 {
 	(void)disk;
@@ -91,10 +128,7 @@ static void start_retiring(void *ctx, struct crashfs *disk)
 	town_start(&p->town, disk);
 	end_the_job(&p->town);
 	town_kill(&p->town);
-	crashfs_rm(disk, town_path(&p->town, LAYOUT_JOB_GRAPHS));
-	assert_int_equal(
-		fsu_mkdirat(p->town.hand, AT_FDCWD, town_path(&p->town, LAYOUT_JOB_GRAPHS), 0700),
-		0);
+	empty_the_graphs(&p->town);
 	holder_start_reader(&p->holder, disk, GC);
 }
 
@@ -184,6 +218,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_election_of_a_job_that_is_gone_is_retired_behind_the_floor),
 		cmocka_unit_test(no_election_is_retired_while_anybody_is_a_member),
+		cmocka_unit_test(what_is_left_of_a_retired_election_does_not_bring_it_back),
+		cmocka_unit_test(no_leader_record_of_a_retired_election_comes_back_in_a_power_cut),
+		cmocka_unit_test(an_election_stays_until_its_leader_records_are_gone),
 		cmocka_unit_test(retiring_an_election_brings_no_epoch_back_at_every_fault),
 	};
 

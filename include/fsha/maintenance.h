@@ -141,6 +141,9 @@ typedef struct fsha_gc_options {
  * NULL, `visit` too: it is given each thing; a non-zero return of it stops the telling.
  * `ret_summary` may be NULL.
  *
+ * What is told as done was looked for afterwards and is gone. What could not be taken away this
+ * time is told as left: the next call goes on with it.
+ *
  * FSHA_OK: all that could be done was. Otherwise the first failure; the rest was done all the same.
  * FSHA_E_INVALID: an unknown flag or size. Since 0.1.
  */

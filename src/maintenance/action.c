@@ -34,6 +34,8 @@ void actions_tell(struct actions *a, fsha_action_outcome outcome, enum finding_c
 	va_list args;
 
 	a->summary.actions[outcome]++;
+	if (a->found)
+		findings_mark_told(a->found, path);
 	if (!a->visit)
 		return;
 	va_start(args, format);

@@ -10,7 +10,8 @@ struct actions {
 	int (*visit)(void *ctx, const fsha_action *action); /* NULL: nobody, or he had enough */
 	void *ctx;
 	fsha_maintenance_summary summary;
-	fsha_error error; /* the first failure */
+	fsha_error error;       /* the first failure */
+	struct findings *found; /* sorted; what is told of one is marked in it. NULL: none */
 	bool dry_run;
 };
 

@@ -95,12 +95,12 @@ void area_store_options(const struct area *area, const char *results, struct sto
 	}
 }
 
-bool area_of_path(const char *path, const char *results, struct store_options *options)
+const struct area *area_find(const char *path, const char *results)
 {
 	const bool elsewhere = path[0] == '/';
 
 	if (elsewhere && (!results || strcmp(path, results) != 0))
-		return false;
+		return NULL;
 	for (size_t i = 0; i < areas_count; i++) {
 		const size_t len = strlen(areas[i].directory);
 		const bool flat = areas[i].nesting == AREA_FLAT;
@@ -111,12 +111,22 @@ bool area_of_path(const char *path, const char *results, struct store_options *o
 			continue;
 		/* Of one directory of ours: nothing that a path could wander off by. */
 		if (!elsewhere && !flat && !area_names_store(&areas[i], path + len + 1, NULL))
-			return false;
-		options->directory = elsewhere ? areas[i].directory : path;
-		area_store_options(&areas[i], elsewhere ? results : NULL, options);
-		return true;
+			return NULL;
+		return &areas[i];
 	}
-	return false;
+	return NULL;
+}
+
+bool area_of_path(const char *path, const char *results, struct store_options *options)
+{
+	const struct area *area = area_find(path, results);
+	const bool elsewhere = path[0] == '/';
+
+	if (!area)
+		return false;
+	options->directory = elsewhere ? area->directory : path;
+	area_store_options(area, elsewhere ? results : NULL, options);
+	return true;
 }
 
 /* Two names that sort next to each other when they are versions of one key. */

@@ -45,6 +45,8 @@ bool area_job_of_election(const char *election, fsha_job_id *ret_job);
  */
 void area_store_options(const struct area *area, const char *results,
 			struct store_options *options);
+/* The area of the store at `path`, as area_of_path; NULL: there is none. */
+const struct area *area_find(const char *path, const char *results);
 /*
  * The store at `path`: below the cluster directory, or where job results lie elsewhere. False:
  * there is none. `path` is borrowed; the election is left alone.

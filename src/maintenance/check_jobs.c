@@ -38,7 +38,7 @@ void check_jobs(struct verify *v, const struct unit *unit, struct findings *foun
 	fsha_result result;
 
 	(void)unit;
-	/* What cannot be read is told where it is; who is an orphan is not known then. */
+	/* What is damaged is told where it is; who is an orphan is not known then. */
 	result = jobs_read(v->cluster, v->results, &jobs, &error);
 	if (result == FSHA_OK) {
 		for (size_t i = 0; i < areas_count; i++)
@@ -47,5 +47,10 @@ void check_jobs(struct verify *v, const struct unit *unit, struct findings *foun
 				check_area(v, &areas[i], &jobs, found);
 		jobs_done(&jobs);
 	}
+	/* So that it is looked at again: it may only have been for a moment. */
+	if (result == FSHA_E_IO || result == FSHA_E_TIMEOUT)
+		findings_add(found, FINDING_UNREADABLE, "",
+			     "which jobs there are is not known, nor what is left of others: %s",
+			     error.message);
 	found->out_of_memory |= result == FSHA_E_NOMEM;
 }

@@ -170,8 +170,8 @@ void findings_add(struct findings *found, enum finding_code code, const char *pa
 	memcpy(text, path, path_size);
 	memcpy(text + path_size, message, message_size);
 	memcpy(text + path_size + message_size, election, election_size);
-	found->items[found->count++] =
-		(struct finding){ code, text, text + path_size, text + path_size + message_size };
+	found->items[found->count++] = (struct finding){ code, text, text + path_size,
+							 text + path_size + message_size, false };
 }
 
 bool findings_doubtful(const struct findings *found)
@@ -190,16 +190,33 @@ static int compare(const void *a, const void *b)
 	return order ? order : (int)x->code - (int)y->code;
 }
 
-static bool has(const struct findings *sorted, const struct finding *f)
+bool findings_has(const struct findings *sorted, const struct finding *f)
 {
 	return sorted->count > 0 &&
 	       bsearch(f, sorted->items, sorted->count, sizeof(*f), compare) != NULL;
 }
 
+void findings_mark_told(struct findings *sorted, const char *path)
+{
+	size_t low = 0, high = sorted->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(sorted->items[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < sorted->count && strcmp(sorted->items[low].path, path) == 0; low++)
+		sorted->items[low].told = true;
+}
+
 bool findings_recovered(const struct findings *before, const struct findings *now)
 {
 	for (size_t i = 0; i < before->count; i++)
-		if (before->items[i].code == FINDING_UNREADABLE && !has(now, &before->items[i]))
+		if (before->items[i].code == FINDING_UNREADABLE &&
+		    !findings_has(now, &before->items[i]))
 			return true;
 	return false;
 }
@@ -211,7 +228,7 @@ void findings_confirm(struct findings *found, const struct findings *again)
 	for (size_t i = 0; i < found->count; i++) {
 		struct finding *f = &found->items[i];
 
-		if (types[f->code].again && !has(again, f))
+		if (types[f->code].again && !findings_has(again, f))
 			release(found, f);
 		else
 			found->items[n++] = *f;

@@ -69,6 +69,7 @@ struct finding {
 	const char *path; /* one allocation holds it and what follows */
 	const char *message;
 	const char *election; /* encoded: whose leaders may do something about it; "": nobody's */
+	bool told;            /* what gc made of it */
 };
 
 struct findings {
@@ -92,6 +93,10 @@ bool findings_recovered(const struct findings *before, const struct findings *no
 /* Keep of those in doubt only what `again`, which is sorted, has too. */
 void findings_confirm(struct findings *found, const struct findings *again);
 void findings_sort(struct findings *found);
+/* Is the same in `sorted`? */
+bool findings_has(const struct findings *sorted, const struct finding *f);
+/* Of this path something was told. */
+void findings_mark_told(struct findings *sorted, const char *path);
 /* Move all of `from` to the end of `found`. */
 void findings_take(struct findings *found, struct findings *from);
 

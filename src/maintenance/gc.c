@@ -35,13 +35,21 @@ static bool take_remains(void *ctx, enum remains_kind kind, const char *director
 {
 	struct actions *a = ctx;
 
-	if (a->dry_run) {
+	if (a->dry_run)
 		actions_tell(a, FSHA_ACTION_PLANNED, code_of(kind), directory,
 			     "it would be removed");
-		return false;
-	}
-	actions_tell(a, FSHA_ACTION_DONE, code_of(kind), directory, "removed");
-	return true;
+	return !a->dry_run;
+}
+
+static void tell_taken(void *ctx, enum remains_kind kind, const char *directory, bool gone)
+{
+	struct actions *a = ctx;
+
+	if (gone)
+		actions_tell(a, FSHA_ACTION_DONE, code_of(kind), directory, "removed");
+	else
+		actions_tell(a, FSHA_ACTION_LEFT, code_of(kind), directory,
+			     "something of it could not be removed: run gc again");
 }
 
 static void leave_remains(void *ctx, enum remains_kind kind, const char *directory)
@@ -56,7 +64,7 @@ static void leave_remains(void *ctx, enum remains_kind kind, const char *directo
 static void take_all_remains(struct actions *a, bool watch)
 {
 	const struct cluster *c = &a->services->cluster;
-	struct remains_policy policy = { .ctx = a, .take = take_remains };
+	struct remains_policy policy = { .ctx = a, .take = take_remains, .taken = tell_taken };
 	struct fsu_uuid own;
 	struct still still;
 	int64_t until_ns;
@@ -98,7 +106,7 @@ static void empty_trash(struct actions *a, const struct finding *f)
 			r = tenure_empty_trash(c, fd, TRASH_BATCH);
 		(void)fsu_close(c->fs, fd); /* a directory */
 	}
-	if (r == 0)
+	if (r == 0 && !verify_still(c, a->services->job_result_path, f))
 		actions_tell(a, FSHA_ACTION_DONE, f->code, f->path, "emptied");
 	else
 		actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "something is left in it");
@@ -128,6 +136,16 @@ static bool is_reason(const struct finding *f)
 {
 	return is_leaders_work(f->code) && f->election[0] &&
 	       strncmp(f->path, LAYOUT_LEADERS "/", sizeof(LAYOUT_LEADERS)) != 0;
+}
+
+/* What is left of it goes with it: a term would only bring it back. */
+static bool is_retired(const struct findings *found, const char *election)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (found->items[i].code == FINDING_ELECTION_RETIRED &&
+		    strcmp(found->items[i].election, election) == 0)
+			return true;
+	return false;
 }
 
 struct duty {
@@ -175,6 +193,20 @@ static void tell_orphan(void *ctx, const char *directory, fsha_result result,
 		actions_fail(ctx, FINDING_BLOBS_ORPHANED, directory, error);
 }
 
+/* What was found by its name in a store or an election, and a leader has looked after since. */
+static void tell_duty(struct actions *a, struct term *t, const struct finding *f)
+{
+	if (!term_is_live(t))
+		actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "the term ended meanwhile");
+	else if (!verify_still(t->cluster, a->services->job_result_path, f))
+		actions_tell(a, FSHA_ACTION_DONE, f->code, f->path, "cleaned");
+	else if (f->code == FINDING_TENURE_LEFTOVER || f->code == FINDING_TENURE_BUSY)
+		actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "the next claim takes it away");
+	else
+		actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path,
+			     "not all of it could be cleaned, or more has come: run gc again");
+}
+
 static void do_duties(struct actions *a, struct term *t, struct duty *duties, size_t count)
 {
 	const struct fsu *fs = services_fs(a->services);
@@ -193,9 +225,7 @@ static void do_duties(struct actions *a, struct term *t, struct duty *duties, si
 		}
 		orphans |= f->code == FINDING_BLOBS_ORPHANED;
 		if (f->code != FINDING_BLOBS_ORPHANED)
-			actions_tell(a, term_is_live(t) ? FSHA_ACTION_DONE : FSHA_ACTION_LEFT,
-				     f->code, f->path,
-				     term_is_live(t) ? "cleaned" : "the term ended meanwhile");
+			tell_duty(a, t, f);
 	}
 	if (orphans)
 		(void)orphans_look(a->services, t, NULL, tell_orphan, a);
@@ -270,7 +300,7 @@ static void tend_elections(struct actions *a, const struct findings *found)
 		return;
 	}
 	for (size_t i = 0; i < found->count; i++)
-		if (is_reason(&found->items[i]))
+		if (is_reason(&found->items[i]) && !is_retired(found, found->items[i].election))
 			duties[n++].finding = &found->items[i];
 	qsort(duties, n, sizeof(*duties), compare_duties);
 	for (size_t i = 0; i < n; i = end) {
@@ -280,6 +310,44 @@ static void tend_elections(struct actions *a, const struct findings *found)
 		tend_election(a, duties + i, end - i);
 	}
 	fsu_release(fs, duties);
+}
+
+/* ---- what nobody came to ---- */
+
+/* By its path: is it something that gc takes away as a whole? */
+static bool is_whole(const struct finding *f)
+{
+	switch (f->code) {
+	case FINDING_MEMBER_DEAD:
+	case FINDING_MEMBER_HALF_REMOVED:
+	case FINDING_BLOBS_ORPHANED:
+		return true;
+	case FINDING_ELECTION_RETIRED:
+		return f->election[0] != '\0';
+	case FINDING_LEFTOVER:
+		return strncmp(f->path, LAYOUT_MEMBERS "/", sizeof(LAYOUT_MEMBERS)) == 0 ||
+		       strncmp(f->path, LAYOUT_ELECTIONS "/", sizeof(LAYOUT_ELECTIONS)) == 0;
+	default:
+		return false;
+	}
+}
+
+/* It could not be looked at, or not any more when its turn came. */
+static void tell_the_rest(struct actions *a)
+{
+	const struct cluster *c = &a->services->cluster;
+	struct fsu_stamp stamp;
+
+	for (size_t i = 0; i < a->found->count; i++) {
+		const struct finding *f = &a->found->items[i];
+
+		if (f->code == FINDING_UNREADABLE)
+			actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "%s", f->message);
+		else if (is_whole(f) && !f->told &&
+			 fsu_stamp_read(c->fs, c->fd, f->path, &stamp) != -ENOENT)
+			actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path,
+				     "it is not known to be useless any more: run gc again");
+	}
 }
 
 /* ---- the call ---- */
@@ -320,6 +388,7 @@ fsha_result fsha_gc(fsha_services *s, const fsha_gc_options *options,
 	findings_init(&found, services_fs(s));
 	result = verify_run(&s->cluster, s->job_result_path, true, &ignored, &found, reterr);
 	if (result == FSHA_OK) {
+		a.found = &found;
 		take_all_remains(&a, flags & FSHA_GC_WATCH);
 		for (size_t i = 0; i < found.count; i++) {
 			if (found.items[i].code == FINDING_TRASH)
@@ -331,6 +400,7 @@ fsha_result fsha_gc(fsha_services *s, const fsha_gc_options *options,
 		if (flags & FSHA_GC_RETIRE)
 			retire_elections(&a);
 		tend_elections(&a, &found);
+		tell_the_rest(&a);
 		result = actions_end(&a, ret_summary, reterr);
 	}
 	findings_done(&found);

@@ -1,5 +1,6 @@
 #include "src/maintenance/remains.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,18 @@ static bool is_dead_by_lock(const struct cluster *c, const struct fsu_uuid *id)
 	return dead;
 }
 
+/* What came of it. `now`: how it is called by then. */
+static size_t taken(const struct cluster *c, const struct remains_policy *p, enum remains_kind kind,
+		    const char *directory, const char *now)
+{
+	struct fsu_stamp stamp;
+	bool gone = fsu_stamp_read(c->fs, c->fd, now, &stamp) == -ENOENT;
+
+	if (p->taken)
+		p->taken(p->ctx, kind, gone ? directory : now, gone);
+	return gone;
+}
+
 static size_t member(struct still *still, const struct remains_policy *p, const char *directory,
 		     const struct fsu_uuid *id)
 {
@@ -70,7 +83,7 @@ static size_t member(struct still *still, const struct remains_policy *p, const 
 	if (p->take && !p->take(p->ctx, REMAINS_MEMBER, directory))
 		return 0;
 	member_remove(c, id);
-	return 1;
+	return taken(c, p, REMAINS_MEMBER, directory, directory);
 }
 
 static size_t leftover(struct still *still, const struct remains_policy *p, const char *parent,
@@ -89,14 +102,15 @@ static size_t leftover(struct still *still, const struct remains_policy *p, cons
 	if (p->take && !p->take(p->ctx, REMAINS_LEFTOVER, directory))
 		return 0;
 	if (fsu_uuid_make(c->fs, &unique) < 0)
-		return 0;
+		return taken(c, p, REMAINS_LEFTOVER, directory, directory);
 	n = snprintf(gone, sizeof(gone), "%s/~", parent);
 	fsu_uuid_format(&unique, gone + n);
 	if (fsu_renameat(c->fs, c->fd, directory, c->fd, gone) < 0)
-		return 0; /* its builder came back, or another takes it away */
+		/* Its builder came back, or another takes it away. */
+		return taken(c, p, REMAINS_LEFTOVER, directory, directory);
 	if (fsu_unlinkat(c->fs, c->fd, gone, 0) < 0)
 		layout_remove_tree(c->fs, c->fd, gone);
-	return 1;
+	return taken(c, p, REMAINS_LEFTOVER, directory, gone);
 }
 
 static size_t look_in(struct still *still, const struct remains_policy *p, const char *parent)

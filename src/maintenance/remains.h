@@ -20,14 +20,16 @@ enum remains_kind {
 
 struct remains_policy {
 	const struct fsu_uuid *own; /* a member of this process; NULL: none */
-	/* Told of each; true: take it away. NULL: take all. */
+	/* Asked of each; true: take it away. NULL: take all. */
 	bool (*take)(void *ctx, enum remains_kind kind, const char *directory);
+	/* Told of what is taken away, with `gone` when nothing of it is left. NULL: nobody. */
+	void (*taken)(void *ctx, enum remains_kind kind, const char *directory, bool gone);
 	/* Told of what may be dead and is not known to be. NULL: nobody. */
 	void (*wait)(void *ctx, enum remains_kind kind, const char *directory);
 	void *ctx;
 };
 
-/* One look at members/ and elections/. Returns how many were taken away. */
+/* One look at members/ and elections/. Returns how many are gone. */
 size_t remains_look(struct still *still, const struct remains_policy *policy);
 
 #endif

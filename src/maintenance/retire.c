@@ -84,33 +84,40 @@ static int take_tenures(const struct retired *q)
 }
 
 /* Records of its leaders, by their names: those of a later election of that name are others. */
-static void take_leader_records(const struct retired *q)
+static int take_leader_records(const struct retired *q)
 {
 	const struct cluster *c = q->cluster;
 	struct fsu_list list;
 	struct name name;
+	int r;
 
 	fsu_list_init(&list, c->fs);
-	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) == 0)
-		for (size_t i = 0; i < list.count; i++)
-			if (name_is_of(fsu_list_name(&list, i), q->election, &name) &&
-			    name.version.epoch <= q->epoch.number)
-				(void)fsu_unlinkat(c->fs, c->leaders_fd, fsu_list_name(&list, i),
-						   0);
+	r = fsu_list_pass(&list, c->leaders_fd, "", c->local);
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		if (!name_is_of(fsu_list_name(&list, i), q->election, &name) ||
+		    name.version.epoch > q->epoch.number)
+			continue;
+		r = fsu_unlinkat(c->fs, c->leaders_fd, fsu_list_name(&list, i), 0);
+		r = r == -ENOENT ? 0 : r;
+	}
 	fsu_list_done(&list);
+	return r == 0 ? fsu_fsync(c->fs, c->leaders_fd) : r;
 }
 
-static int take_directory(const struct retired *q)
+static int take_directory(struct actions *a, const struct retired *q)
 {
 	const struct cluster *c = q->cluster;
 	char gone[sizeof(LAYOUT_ELECTIONS) + FSU_UUID_HEX + 2] = LAYOUT_ELECTIONS "/~";
 	struct fsu_uuid unique;
+	struct fsu_stamp stamp;
 	int r;
 
 	r = take_tenures(q);
+	/* For good, while the directory is there to tell of it: nobody looks for them later. */
+	if (r == 0)
+		r = take_leader_records(q);
 	if (r < 0)
 		return r;
-	take_leader_records(q);
 	r = fsu_uuid_make(c->fs, &unique);
 	if (r < 0)
 		return r;
@@ -123,6 +130,9 @@ static int take_directory(const struct retired *q)
 	/* Not before that: a power cut must not bring back an emptied one. Gc takes what is left.
 	 */
 	layout_remove_tree(c->fs, c->fd, gone);
+	if (fsu_stamp_read(c->fs, c->fd, gone, &stamp) != -ENOENT)
+		actions_tell(a, FSHA_ACTION_LEFT, FINDING_LEFTOVER, gone,
+			     "something of it could not be removed: run gc again");
 	return 0;
 }
 
@@ -171,7 +181,7 @@ void retire_finish(struct actions *a, const struct finding *f)
 	}
 	fsu_list_done(&list);
 	if (r == 0)
-		r = take_directory(&q);
+		r = take_directory(a, &q);
 	(void)fsu_close(c->fs, q.fd); /* a directory */
 	tell(a, f->path, r, "removed");
 }
@@ -206,7 +216,7 @@ static void retire(struct actions *a, const struct retired *q)
 	}
 	r = take_epoch_file(q);
 	if (r == 0)
-		r = take_directory(q);
+		r = take_directory(a, q);
 	tell(a, q->path, r, "removed, and the floor raised to its epoch");
 }
 

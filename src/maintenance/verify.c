@@ -181,6 +181,45 @@ fsha_result verify_run(const struct cluster *c, const char *results, bool names_
 	return FSHA_OK;
 }
 
+/* The part of the cluster in which it was found. */
+static bool unit_of(const struct finding *f, const char *results, struct unit *ret_unit)
+{
+	struct unit unit = { .area = area_find(f->path, results) };
+	const char *name = "";
+
+	if (unit.area) {
+		unit.check = check_store;
+		unit.elsewhere = f->path[0] == '/';
+		if (unit.area->nesting != AREA_FLAT)
+			name = f->path + strlen(unit.area->directory) + 1;
+	} else if (strncmp(f->path, LAYOUT_ELECTIONS "/", sizeof(LAYOUT_ELECTIONS)) == 0) {
+		unit.check = check_election;
+		name = f->election;
+	} else {
+		return false;
+	}
+	(void)snprintf(unit.name, sizeof(unit.name), "%s", name);
+	*ret_unit = unit;
+	return true;
+}
+
+bool verify_still(const struct cluster *c, const char *results, const struct finding *f)
+{
+	struct units u = { .verify = { .cluster = c, .results = results, .names_only = true } };
+	struct unit unit;
+	bool still;
+
+	if (!unit_of(f, results, &unit))
+		return true;
+	findings_init(&unit.found, c->fs);
+	look(&u, &unit);
+	still = unit.found.out_of_memory || findings_has(&unit.found, f);
+	for (size_t i = 0; i < unit.found.count && !still; i++)
+		still = unit.found.items[i].code == FINDING_UNREADABLE;
+	findings_done(&unit.found);
+	return still;
+}
+
 /* ---- the public call ---- */
 
 static void tell(const struct findings *found, int (*visit)(void *ctx, const fsha_finding *finding),

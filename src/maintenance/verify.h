@@ -43,6 +43,12 @@ fsha_result verify_run(const struct cluster *c, const char *results, bool names_
 		       fsha_verify_summary *summary, struct findings *ret_found,
 		       fsha_error *reterr);
 
+/*
+ * Once more, after something was done about it: is it still so, for all that is known? Of what is
+ * found in a store or in an election.
+ */
+bool verify_still(const struct cluster *c, const char *results, const struct finding *f);
+
 /* ---- check_root.c ---- */
 void check_root(struct verify *v, const struct unit *unit, struct findings *found);
 /* A directory that has only directories of stores in it. */
