@@ -33,29 +33,13 @@ static void write_the_pack(struct town *t, const void *value_of_b, size_t size)
 	assert_int_equal(actor_remove(&t->a, GONE), FSHA_OK);
 }
 
-/* Flip a bit of the pack: `away` bytes from where `text` begins for the last time; NULL: the start.
- */
+/* As town_flip, of the pack. */
 static void flip(struct town *t, const char *text, long away)
 {
-	const uint8_t *data;
 	char path[700];
-	uint8_t *copy;
-	size_t len;
-	long at = 0;
 
 	town_find(t, GRAPHS, "@pack~", false, path);
-	data = crashfs_cat(t->disk, town_path(t, "%s", path), &len);
-	copy = malloc(len);
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	for (size_t i = 0; text && i + strlen(text) <= len; i++)
-		if (memcmp(copy + i, text, strlen(text)) == 0)
-			at = (long)i;
-	assert_true(!text || at > 0);
-	assert_true(at + away >= 0 && at + away < (long)len);
-	copy[at + away] ^= 1;
-	crashfs_put(t->disk, town_path(t, "%s", path), copy, len);
-	free(copy);
+	town_flip(t, path, text, away);
 }
 
 static void damage_member(struct town *t, const char *key)

@@ -155,17 +155,37 @@ void town_copy(struct town *t, const char *from, const char *to)
 	free(copy);
 }
 
+static void flip_at(struct town *t, const char *path, const uint8_t *data, size_t len, size_t at)
+{
+	uint8_t *copy = malloc(len + 1);
+
+	assert_non_null(copy);
+	assert_true(at < len);
+	memcpy(copy, data, len);
+	copy[at] ^= 1;
+	crashfs_put(t->disk, town_path(t, "%s", path), copy, len);
+	free(copy);
+}
+
 void town_damage(struct town *t, const char *path)
 {
 	size_t len;
 	const uint8_t *data = crashfs_cat(t->disk, town_path(t, "%s", path), &len);
-	uint8_t *copy;
 
 	assert_non_null(data);
-	copy = malloc(len + 1);
-	assert_non_null(copy);
-	memcpy(copy, data, len);
-	copy[len / 2] ^= 1;
-	crashfs_put(t->disk, town_path(t, "%s", path), copy, len);
-	free(copy);
+	flip_at(t, path, data, len, len / 2);
+}
+
+void town_flip(struct town *t, const char *path, const char *text, long away)
+{
+	size_t len, at = 0;
+	const uint8_t *data = crashfs_cat(t->disk, town_path(t, "%s", path), &len);
+
+	assert_non_null(data);
+	for (size_t i = 0; text && i + strlen(text) <= len; i++)
+		if (memcmp(data + i, text, strlen(text)) == 0)
+			at = i;
+	assert_true(!text || at > 0);
+	assert_true(away >= 0 || at >= (size_t)-away);
+	flip_at(t, path, data, len, at + (size_t)away);
 }

@@ -48,6 +48,11 @@ void town_find(struct town *t, const char *directory, const char *prefix, bool l
 void town_move(struct town *t, const char *from, const char *to);
 /* Flip a bit in the middle of the file. */
 void town_damage(struct town *t, const char *path);
+/*
+ * Flip a bit of the file: `away` bytes from where `text` begins for the last time; NULL: from the
+ * start.
+ */
+void town_flip(struct town *t, const char *path, const char *text, long away);
 void town_copy(struct town *t, const char *from, const char *to);
 
 #endif
