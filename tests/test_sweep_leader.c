@@ -4,45 +4,13 @@
  * durable; in doubt only when truly so; the next leader is elected, and nothing of the old one
  * becomes visible after that.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "tests/lib/actor.h"
-#include "tests/lib/run.h"
-#include "tests/lib/sweep.h"
-
-#define A 0
-#define B 1
-#define FORMER 2
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return sweep_say("line %d: not so: %s (outcome %d)", __LINE__, #condition, \
-					 run->outcome);                                            \
-	} while (0)
+#include "tests/test_sweep_leader.h"
 
 #define WRONG_VALUE 100 /* an outcome of recover that no result has */
 
-struct scene {
-	struct actor a;
-	uint64_t epoch; /* the highest that A was granted */
-};
+static struct scene scene;
 
 /* ---- what is there before ---- */
-
-static void start_contender(void *ctx, struct crashfs *disk)
-{
-	struct scene *s = ctx;
-
-	s->epoch = 0;
-	actor_start(&s->a, disk, A);
-}
 
 static void start_leader(void *ctx, struct crashfs *disk)
 {
@@ -81,12 +49,6 @@ static void start_with_garbage(void *ctx, struct crashfs *disk)
 	assert_int_equal(actor_replace(&s->a, "k", "old"), FSHA_OK);
 	crashfs_advance(disk, INDEX_RETAIN_NS + FSU_NS_PER_MS);
 	lease_begin(&s->a.member->lease, fsu_now_ns(s->a.fs), 60 * FSU_NS_PER_S);
-}
-
-static void finish(void *ctx, struct crashfs *disk)
-{
-	(void)disk;
-	actor_stop(&((struct scene *)ctx)->a);
 }
 
 /* ---- what is done ---- */
@@ -208,21 +170,6 @@ static const char *take_over(struct scene *s, struct crashfs *after, const struc
 	return wrong;
 }
 
-/* When one call has failed and the rest answers, only the fsync of a directory leaves a doubt. */
-static const char *check_doubt(struct scene *s, const struct sweep_run *run)
-{
-	enum crashfs_call call;
-	bool changes;
-
-	CHECK(run->outcome != FSHA_E_FENCED);
-	CHECK(run->outcome != FSHA_E_CORRUPT);
-	if (run->outcome != FSHA_E_INDOUBT || run->when == SWEEP_CUT_DURING || run->n_faults != 1)
-		return NULL;
-	CHECK(crashfs_call_at(s->a.disk, A, run->faults[0].at, &call, &changes));
-	CHECK(call == CRASHFS_FSYNC);
-	return NULL;
-}
-
 static const char *check_write(struct scene *s, struct crashfs *after, const struct sweep_run *run,
 			       const char *old, const char *new, bool is_n)
 {
@@ -320,132 +267,91 @@ static const char *check_beat(void *ctx, struct crashfs *after, const struct swe
 
 /* ---- the sweeps ---- */
 
-typedef const char *check_function(void *ctx, struct crashfs *after, const struct sweep_run *run);
-
-static struct sweep_scenario scenario_of(struct scene *scene, const char *name,
-					 void (*setup)(void *ctx, struct crashfs *disk),
-					 int (*operation)(void *ctx, const struct fsu *fs),
-					 check_function *check, unsigned client)
-{
-	return (struct sweep_scenario){
-		.name = name,
-		.options = { .seed = 1 },
-		.client = client,
-		.ctx = scene,
-		.setup = setup,
-		.operation = operation,
-		.check = check,
-		.teardown = finish,
-	};
-}
-
-static void sweep(const char *name, void (*setup)(void *ctx, struct crashfs *disk),
-		  int (*operation)(void *ctx, const struct fsu *fs), check_function *check,
-		  unsigned client)
-{
-	struct scene scene;
-	const struct sweep_scenario scenario =
-		scenario_of(&scene, name, setup, operation, check, client);
-
-	sweep_assert(&scenario);
-}
-
-/* Two calls fail, the second one among those that come soon after the first. */
-static void sweep_pairs(const char *name, void (*setup)(void *ctx, struct crashfs *disk),
-			int (*operation)(void *ctx, const struct fsu *fs), check_function *check)
-{
-	struct scene scene;
-	const struct sweep_scenario scenario =
-		scenario_of(&scene, name, setup, operation, check, A);
-
-	sweep_assert_pairs(&scenario, (unsigned)test_size(8, 40, 1000));
-}
-
 static void add_is_old_or_new_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("add", start_leader, add, check_add, A);
+	sweep(&scene, "add", start_leader, add, check_add, A);
 }
 
 static void replace_is_old_or_new_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("replace", start_leader, replace, check_replace, A);
+	sweep(&scene, "replace", start_leader, replace, check_replace, A);
 }
 
 static void remove_is_old_or_new_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("remove", start_leader, removal, check_removal, A);
+	sweep(&scene, "remove", start_leader, removal, check_removal, A);
 }
 
 static void claim_is_granted_or_leaves_the_next_free_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("claim", start_contender, claim, check_claim, A);
+	sweep(&scene, "claim", start_contender, claim, check_claim, A);
 }
 
 static void takeover_is_granted_or_leaves_the_next_free_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("takeover", start_standby, claim, check_standby, A);
+	sweep(&scene, "takeover", start_standby, claim, check_standby, A);
 }
 
 static void resign_leaves_the_next_free_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("resign", start_leader, resign, check_unchanged, A);
+	sweep(&scene, "resign", start_leader, resign, check_unchanged, A);
 }
 
 static void heartbeat_survives_every_fault(void **state)
 {
 	(void)state;
-	sweep("heartbeat", start_leader, beat, check_beat, A);
+	sweep(&scene, "heartbeat", start_leader, beat, check_beat, A);
 }
 
 static void cleaning_loses_nothing_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("clean", start_with_garbage, clean, check_unchanged, A);
+	sweep(&scene, "clean", start_with_garbage, clean, check_unchanged, A);
 }
 
 static void recovery_reads_right_or_fails_at_every_fault(void **state)
 {
 	(void)state;
-	sweep("recover", start_leader, recover, check_unchanged, B);
+	sweep(&scene, "recover", start_leader, recover, check_unchanged, B);
 }
 
 static void writes_are_old_or_new_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_pairs("add", start_leader, add, check_add);
-	sweep_pairs("replace", start_leader, replace, check_replace);
-	sweep_pairs("remove", start_leader, removal, check_removal);
+	sweep_pairs(&scene, "add", start_leader, add, check_add);
+	sweep_pairs(&scene, "replace", start_leader, replace, check_replace);
+	sweep_pairs(&scene, "remove", start_leader, removal, check_removal);
 }
 
 static void claims_are_granted_or_leave_the_next_free_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_pairs("claim", start_contender, claim, check_claim);
-	sweep_pairs("takeover", start_standby, claim, check_standby);
+	sweep_pairs(&scene, "claim", start_contender, claim, check_claim);
+	sweep_pairs(&scene, "takeover", start_standby, claim, check_standby);
 }
 
 static void resigning_leaves_the_next_free_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_pairs("resign", start_leader, resign, check_unchanged);
+	sweep_pairs(&scene, "resign", start_leader, resign, check_unchanged);
 }
 
 static void heartbeat_is_known_or_expired_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_pairs("heartbeat", start_leader, beat, check_beat);
+	sweep_pairs(&scene, "heartbeat", start_leader, beat, check_beat);
 }
 
 static void cleaning_loses_nothing_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_pairs("clean", start_with_garbage, clean, check_unchanged);
+	sweep_pairs(&scene, "clean", start_with_garbage, clean, check_unchanged);
 }
 
 int main(void)
