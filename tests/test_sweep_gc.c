@@ -290,7 +290,7 @@ static void gc_that_watches_does_so_too(void **state)
 {
 	struct place p;
 	const struct sweep_scenario scenario =
-		collecting(&p, "gc --watch", watch_and_collect, (unsigned)test_size(151, 13, 2));
+		collecting(&p, "gc --watch", watch_and_collect, (unsigned)test_size(151, 13, 1));
 
 	(void)state;
 	sweep_assert(&scenario);
