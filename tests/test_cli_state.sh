@@ -136,6 +136,31 @@ test_json_has_name_version_size_and_value() {
 	equal "$(json .error.result)" NOT_FOUND
 }
 
+# What --json prints of a name that is no text can be given back, as fsha(1) tells.
+test_a_name_of_any_bytes_is_told_so_that_it_can_be_given_back() {
+	local odd=$'.a%\377 \n\\b' encoded
+	printf 1 >"$dir/1"
+	expect 0 --json state ns put "$odd" "$dir/1"
+	equal "$(json .name_encoded)" '%2Ea%25%FF%20%0A%5Cb'
+	expect 0 --json state ns put plain "$dir/1"
+	[[ $out != *encoded* ]] || fail "this name is text: $out"
+	expect 0 --json state ns put $'a\001b' "$dir/1" # as \u0001
+	equal "$(json .name)" $'a\001b'
+	expect 0 --json state ns ls
+	encoded=$(json '.encoded[0]')
+	equal "$encoded" '%2Ea%25%FF%20%0A%5Cb'
+	equal "$(json '.names[2]')" plain
+	[ -e "$dir"/storage/default/state/ns/"$encoded"~* ] || fail "it has another name on disk"
+	expect 0 --json state ns rm "$(printf %b "${encoded//%/\\x}")"
+	expect 0 state ns ls
+	equal "$out" $'a?b\nplain'
+	expect 0 --json state ns ls
+	[[ $out != *encoded* ]] || fail "these names are text: $out"
+	expect 0 run --election $'e\377' --address a -- true
+	expect 0 --json status
+	equal "$(json '.elections[1].name_encoded')" 'e%FF'
+}
+
 test_a_namespace_belongs_to_the_election_of_its_first_writer() {
 	printf 1 >"$dir/1"
 	expect 0 state ns put k "$dir/1" --election mine

@@ -81,6 +81,52 @@ json_t *cli_output_text(const char *text)
 	return value;
 }
 
+/* As a name is written on disk: fsha/types.h, FSHA_NAME_MAX. */
+static void encode(const char *name, char *ret_encoded, size_t size)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+	size_t n = 0;
+
+	for (const char *p = name; *p && n + 4 <= size; p++) {
+		if (strchr(plain, *p) && !(p == name && *p == '.'))
+			ret_encoded[n++] = *p;
+		else
+			n += (size_t)snprintf(ret_encoded + n, size - n, "%%%02X",
+					      (unsigned)(unsigned char)*p);
+	}
+	ret_encoded[n] = '\0';
+}
+
+json_t *cli_output_encoded(const char *name)
+{
+	json_t *text = json_string(name);
+	/* Of a longer one the beginning, but there is none: that is the limit when encoded. */
+	char encoded[FSHA_NAME_MAX + 4];
+
+	json_decref(text);
+	if (text)
+		return NULL;
+	encode(name, encoded, sizeof(encoded));
+	return json_string(encoded);
+}
+
+json_t *cli_output_named(const char *key, const char *name, json_t *rest)
+{
+	json_t *object = json_object(), *encoded = cli_output_encoded(name);
+	char encoded_key[64];
+
+	(void)snprintf(encoded_key, sizeof(encoded_key), "%s_encoded", key);
+	if (json_object_set_new(object, key, cli_output_text(name)) < 0 ||
+	    (encoded && json_object_set_new(object, encoded_key, encoded) < 0) ||
+	    json_object_update(object, rest) < 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	json_decref(rest);
+	return object;
+}
+
 json_t *cli_output_uuid(const fsha_uuid *uuid)
 {
 	char text[FSHA_UUID_TEXT];

@@ -19,6 +19,13 @@ void cli_output_clean(const char *text, char *ret_clean, size_t size);
 
 /* A JSON string; bytes that are no UTF-8 become '?'. */
 json_t *cli_output_text(const char *text);
+/* %XX, when a name cannot be told as JSON since it is no UTF-8; NULL when it can. */
+json_t *cli_output_encoded(const char *name);
+/*
+ * An object that begins with key: name, and with key_encoded: %XX when the name cannot be told as
+ * it is; then what is in `rest`, which it takes. NULL when out of memory.
+ */
+json_t *cli_output_named(const char *key, const char *name, json_t *rest);
 json_t *cli_output_uuid(const fsha_uuid *uuid); /* null for none */
 /* Print as one line and free it. */
 void cli_output_json_line(json_t *value);

@@ -169,6 +169,11 @@ static int end(const struct arguments *a, fsha_result result, const fsha_error *
 	return result == FSHA_OK ? cli_output_end() : cli_error_print(error, a->options->json);
 }
 
+static json_t *with_name(const struct arguments *a, json_t *rest)
+{
+	return cli_output_named("name", a->words[2], rest);
+}
+
 /* The version of a name: a line of its own, or with --json an object. */
 static void print_version(const struct arguments *a, const fsha_version *version)
 {
@@ -176,8 +181,7 @@ static void print_version(const struct arguments *a, const fsha_version *version
 
 	fsha_version_format(version, text);
 	if (a->options->json)
-		cli_output_json_line(json_pack("{s:o, s:s}", "name", cli_output_text(a->words[2]),
-					       "version", text));
+		cli_output_json_line(with_name(a, json_pack("{s:s}", "version", text)));
 	else
 		puts(text);
 }
@@ -255,9 +259,9 @@ static fsha_result get_json(fsha_state_store *store, void *ctx, fsha_error *rete
 				      reterr);
 	if (result != FSHA_OK)
 		return result;
-	cli_output_json(json_pack("{s:o, s:s, s:I, s:o}", "name", cli_output_text(a->words[2]),
-				  "version", fsha_version_format(&version, text), "size",
-				  (json_int_t)value.size, "value", job_file_json(&value)));
+	cli_output_json(with_name(
+		a, json_pack("{s:s, s:I, s:o}", "version", fsha_version_format(&version, text),
+			     "size", (json_int_t)value.size, "value", job_file_json(&value))));
 	fsha_free(value.data);
 	return FSHA_OK;
 }
@@ -277,9 +281,9 @@ static fsha_result get_value(fsha_state_store *store, void *ctx, fsha_error *ret
 	result = fsha_state_store_get_fd(store, a->words[2], target.fd, &size, &version, reterr);
 	result = value_target_close(&target, result, reterr);
 	if (result == FSHA_OK && a->options->json)
-		cli_output_json_line(json_pack(
-			"{s:o, s:s, s:I}", "name", cli_output_text(a->words[2]), "version",
-			fsha_version_format(&version, text), "size", (json_int_t)size));
+		cli_output_json_line(with_name(a, json_pack("{s:s, s:I}", "version",
+							    fsha_version_format(&version, text),
+							    "size", (json_int_t)size)));
 	return result;
 }
 
@@ -318,29 +322,45 @@ static int exists(const struct arguments *a)
 	return end(a, look(a, exists_value, &copy, &error), &error);
 }
 
+/* "encoded" is there only when some name needs it, and then null for the others. */
+static void print_names(char **names, size_t count)
+{
+	json_t *list = json_array(), *encoded = json_array(), *text;
+	bool any = false;
+	json_t *whole;
+
+	for (size_t i = 0; i < count; i++) {
+		text = cli_output_encoded(names[i]);
+		any = any || text;
+		(void)json_array_append_new(encoded, text ? text : json_null());
+		(void)json_array_append_new(list, cli_output_text(names[i]));
+	}
+	whole = json_pack("{s:o}", "names", list);
+	if (any)
+		(void)json_object_set(whole, "encoded", encoded);
+	json_decref(encoded);
+	cli_output_json(whole);
+}
+
 static fsha_result ls_values(fsha_state_store *store, void *ctx, fsha_error *reterr)
 {
 	const struct arguments *a = ctx;
 	char clean[4 * FSHA_NAME_MAX];
-	json_t *list = json_array();
 	fsha_result result;
 	char **names;
 	size_t count;
 
 	result = fsha_state_store_list(store, &names, &count, reterr);
-	for (size_t i = 0; result == FSHA_OK && i < count; i++) {
+	if (result != FSHA_OK)
+		return result;
+	for (size_t i = 0; !a->options->json && i < count; i++) {
 		cli_output_clean(names[i], clean, sizeof(clean));
-		if (a->options->json)
-			(void)json_array_append_new(list, cli_output_text(names[i]));
-		else
-			puts(clean);
+		puts(clean);
 	}
-	if (result == FSHA_OK)
-		fsha_free(names);
-	if (result == FSHA_OK && a->options->json)
-		cli_output_json(json_pack("{s:O}", "names", list));
-	json_decref(list);
-	return result;
+	if (a->options->json)
+		print_names(names, count);
+	fsha_free(names);
+	return FSHA_OK;
 }
 
 static int ls(const struct arguments *a)
@@ -365,8 +385,7 @@ static int rm(const struct arguments *a)
 	fsha_result result = change(a, rm_value, &copy, &error);
 
 	if (result == FSHA_OK && a->options->json)
-		cli_output_json_line(json_pack("{s:o, s:s}", "name", cli_output_text(a->words[2]),
-					       "done", "rm"));
+		cli_output_json_line(with_name(a, json_pack("{s:s}", "done", "rm")));
 	return end(a, result, &error);
 }
 

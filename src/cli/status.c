@@ -92,11 +92,13 @@ static json_t *election_json(const fsha_election_status *e)
 
 	for (size_t i = 0; i < e->standby_count; i++)
 		json_array_append_new(standbys, member_json(e->standbys[i]));
-	return json_pack("{s:o, s:I, s:b, s:o, s:o, s:o}", "name", cli_output_text(e->name),
-			 "epoch", (json_int_t)e->epoch, "led", (int)is_led(e), "leader",
-			 fsha_uuid_is_null(&e->leader.session) ? json_null() :
-								 leader_json(&e->leader),
-			 "holder", member_json(e->holder_status), "standbys", standbys);
+	return cli_output_named(
+		"name", e->name,
+		json_pack("{s:I, s:b, s:o, s:o, s:o}", "epoch", (json_int_t)e->epoch, "led",
+			  (int)is_led(e), "leader",
+			  fsha_uuid_is_null(&e->leader.session) ? json_null() :
+								  leader_json(&e->leader),
+			  "holder", member_json(e->holder_status), "standbys", standbys));
 }
 
 static void print_json(const fsha_cluster_status *s, const char *path, const char *only)
