@@ -11,8 +11,11 @@
  * While COMMAND or anything it started may be alive, the guard holds a copy of the descriptor of
  * the member's lock: others do not take the leader for dead by its lock until the guard lets go.
  *
- * The guard cannot help when it is stopped itself together with the main process while COMMAND runs
- * on: then the store refuses what COMMAND writes, and other effects are COMMAND's own.
+ * The guard cannot help when it is stopped or killed itself together with the main process: COMMAND
+ * runs on in the one case, and what it started in the other (PDEATHSIG is for a child alone). Then
+ * the store refuses what they write, and other effects are their own. They do not inherit the lock:
+ * nobody would end them for it, the next leader would only come a lease later, and a member would
+ * look alive for as long as one of them lives.
  */
 #ifndef SRC_CLI_GUARD_H
 #define SRC_CLI_GUARD_H
