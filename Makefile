@@ -177,6 +177,8 @@ SIMULATION_WRAPS := pthread_mutex_lock pthread_mutex_unlock pthread_cond_broadca
 $(BUILD)/tests/test_simulation: WRAP := $(addprefix -Wl$(comma)--wrap=,$(SIMULATION_WRAPS))
 $(BUILD)/tests/test_simulation: $(call objects,$(SIMULATION_SRC))
 
+$(BUILD)/tests/test_services_end: WRAP := -Wl,--wrap=pthread_mutex_unlock
+
 $(EXAMPLES): $(BUILD)/examples/%: $(O)/examples/%.o $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
