@@ -158,6 +158,17 @@ static const struct pair pairs[] = {
 	  "2 a leads" D "1\n" },
 	{ "somebody leads who was revoked", 6, "1 a grant" D "1\n3 a revoke" D "1\n",
 	  "4 a leads" D "1\n", "2 a leads" D "1\n" },
+	{ "somebody leads when its lease is over, and nobody else does", 8, "1 a grant" D "1\n",
+	  "40 a leads" D "1 40\n", "40 a leads" D "1 41\n" },
+	{ "a beat that came late has extended a lease", 8,
+	  "1 a grant" D "1\n"
+	  "10 a leads" D "1 30\n",
+	  "35 a leads" D "1 30\n", "35 a leads" D "1 50\n" },
+	{ "one of two leads on when the lease of both is over", 8,
+	  "1 a grant" D "1\n2 a grant rest_endpoint 1\n"
+	  "20 a leads" D "1 30\n20 a leads rest_endpoint 1 30\n"
+	  "30 a revoke" D "1\n",
+	  "31 a leads rest_endpoint 1 30\n", "31 a revoke rest_endpoint 1\n" },
 	{ "nobody leads when all is healed", 7, "1 a grant" D "1\n10 - healed\n100 - end 20\n",
 	  "2 a leads" D "1\n", "30 a leads" D "1\n" },
 	{ "somebody leads too late", 7, "10 - healed\n100 - end 20\n", "31 a grant" D "1\n",
@@ -256,7 +267,10 @@ static void a_verdict_counts_what_it_judged(void **state)
 	assert_int_equal(v.unknown, 1);
 	assert_int_equal(v.grants, 1);
 	assert_int_equal(v.keys, 2);
+	assert_int_equal(v.deadlines, 0);
 	assert_int_equal(v.total, 0);
+	assert_true(judge("1 a grant" D "1\n", "2 a leads" D "1 9\n3 a leads" D "1\n", 0, &v));
+	assert_int_equal(v.deadlines, 1);
 }
 
 /* ---- Text ---- */
@@ -293,6 +307,10 @@ static void what_is_no_event_is_refused(void **state)
 		"-1 a grant e 1",
 		"1 a grant e",
 		"1 a grant e 1 2",
+		"1 a revoke e 1 2",
+		"1 a leads e 1 0",
+		"1 a leads e 1 x",
+		"1 a leads e 1 2 3",
 		"1 a grant e 01",
 		"1 a begin 1 write e k 1",
 		"1 a begin 1 write e k 1 1.1",

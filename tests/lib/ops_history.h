@@ -8,8 +8,14 @@
  *
  *   <time> <process> grant <election> <epoch>      the grant callback was entered
  *   <time> <process> revoke <election> <epoch>     the revoke callback was entered
- *   <time> <process> leads <election> <epoch>      has_leadership() said yes; <time> is from before
- *                                                  the call, so it led at <time> or later
+ *   <time> <process> leads <election> <epoch> [<deadline>]
+ *                                                  has_leadership() said yes; <time> is from before
+ *                                                  the call, so it led at <time> or later.
+ *                                                  <deadline> is when its lease ends by its own
+ *                                                  clock, as a time of this history, from another
+ *                                                  source than the library: the start of the last
+ *                                                  heartbeat that was carried out, as known after
+ *                                                  the call, and one lease
  *   <time> <process> begin <op> write <election> <key> <epoch> <value>
  *   <time> <process> begin <op> remove <election> <key> <epoch> <value>
  *   <time> <process> begin <op> read <election> <key>
@@ -58,6 +64,8 @@
  *     been granted a newer one
  *   7 from `healed` on nobody waits longer than the bound for a leader: after healed, and after
  *     each revoke of the newest term, some process is granted or says that it leads
+ *   8 nobody says that it leads when its lease is over, be there a newer leader or not: this is
+ *     what keeps effects outside of the stores apart
  *
  * Why these alarms are never false: a read R is placed anywhere in its interval, so it is held only
  * to what took effect before it began: acknowledged writes that ended before, what a read saw that
@@ -113,7 +121,8 @@ struct ops_event {
 	const char *process, *election, *key;
 	uint64_t op, epoch;
 	struct ops_value value;
-	int64_t bound_ns; /* of OPS_FINISH */
+	int64_t bound_ns;    /* of OPS_FINISH */
+	int64_t deadline_ns; /* of OPS_LEADS; 0: nobody but the library knows */
 };
 
 struct ops_history;
@@ -160,7 +169,7 @@ bool ops_history_read(struct ops_history *h, const char *path, char *ret_error);
 
 #define OPS_STRICT 1u /* see rule 1 */
 
-#define OPS_RULES 8
+#define OPS_RULES 9
 #define OPS_VIOLATIONS_KEPT 50
 struct ops_violation {
 	unsigned rule;
@@ -169,6 +178,7 @@ struct ops_violation {
 
 struct ops_verdict {
 	size_t events, operations, reads, writes, unknown, grants, late_grants, keys;
+	size_t deadlines;             /* that were held against who said that it leads */
 	size_t violations[OPS_RULES]; /* how many of each rule */
 	size_t total;
 	struct ops_violation kept[OPS_VIOLATIONS_KEPT]; /* the first ones of them */

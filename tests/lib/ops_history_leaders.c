@@ -1,5 +1,5 @@
 /*
- * Who led when: rules 1, 6 and 7 of the history.
+ * Who led when: rules 1, 6, 7 and 8 of the history.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -178,7 +178,7 @@ static void check_late(struct ops_check *c, const struct ops_election *e)
 	}
 }
 
-/* ---- Rule 6 ---- */
+/* ---- Rules 6 and 8 ---- */
 
 static void note_revoke(struct ops_check *c, const struct ops_election *e,
 			const struct ops_event *event)
@@ -215,6 +215,17 @@ static void check_leads(struct ops_check *c, const struct ops_election *e,
 			    "%s says at %" PRId64 " that it leads epoch %" PRIu64
 			    " of %s, but it was revoked at %" PRId64,
 			    event->process, event->time_ns, event->epoch, e->name, g->revoked_ns);
+}
+
+static void check_deadline(struct ops_check *c, const struct ops_event *event)
+{
+	c->verdict->deadlines++;
+	if (event->time_ns >= event->deadline_ns)
+		ops_violate(c, 8,
+			    "%s says at %" PRId64 " that it leads epoch %" PRIu64
+			    " of %s, but its lease was over at %" PRId64,
+			    event->process, event->time_ns, event->epoch, event->election,
+			    event->deadline_ns);
 }
 
 /* ---- Rule 7 ---- */
@@ -314,6 +325,9 @@ void ops_check_leaders(struct ops_check *c)
 	for (size_t i = 0; i < n; i++)
 		if (events[i]->kind == OPS_LEADS)
 			check_leads(c, add_election(c, events[i]->election), events[i]);
+	for (size_t i = 0; i < n; i++)
+		if (events[i]->kind == OPS_LEADS && events[i]->deadline_ns)
+			check_deadline(c, events[i]);
 	check_healed(c, events, n);
 	free(events);
 }

@@ -76,9 +76,13 @@ static int format_rest(const struct ops_event *e, char *text, size_t size)
 
 	ops_value_format(&e->value, value);
 	switch (e->kind) {
+	case OPS_LEADS:
+		if (e->deadline_ns)
+			return snprintf(text, size, "%s %s %" PRIu64 " %" PRId64 "\n", kind,
+					e->election, e->epoch, e->deadline_ns);
+		/* fall through */
 	case OPS_GRANT:
 	case OPS_REVOKE:
-	case OPS_LEADS:
 		return snprintf(text, size, "%s %s %" PRIu64 "\n", kind, e->election, e->epoch);
 	case OPS_WRITE:
 	case OPS_REMOVE:
@@ -166,27 +170,35 @@ static bool parse_end(char **w, size_t n, struct ops_event *e)
 	return false;
 }
 
+static bool parse_time(const char *text, int64_t *ret_ns)
+{
+	uint64_t number;
+
+	if (!parse_number(text, 10, &number) || number > INT64_MAX)
+		return false;
+	*ret_ns = (int64_t)number;
+	return true;
+}
+
 static bool parse_term(char **w, size_t n, struct ops_event *e)
 {
 	for (unsigned i = OPS_GRANT; i <= OPS_LEADS; i++)
 		if (strcmp(w[0], kind_words[i]) == 0) {
 			e->kind = (enum ops_kind)i;
-			e->election = n == 3 ? w[1] : NULL;
-			return n == 3 && parse_number(w[2], 10, &e->epoch);
+			if (n == 4 && (i != OPS_LEADS || !parse_time(w[3], &e->deadline_ns) ||
+				       !e->deadline_ns))
+				return false;
+			e->election = w[1];
+			return (n == 3 || n == 4) && parse_number(w[2], 10, &e->epoch);
 		}
 	return false;
 }
 
 static bool parse_of_all(char **w, size_t n, struct ops_event *e)
 {
-	uint64_t bound;
-
 	if (strcmp(w[0], "end") == 0) {
-		if (n != 2 || !parse_number(w[1], 10, &bound) || bound > INT64_MAX)
-			return false;
 		e->kind = OPS_FINISH;
-		e->bound_ns = (int64_t)bound;
-		return true;
+		return n == 2 && parse_time(w[1], &e->bound_ns);
 	}
 	e->kind = strcmp(w[0], "cut") == 0 ? OPS_CUT : OPS_HEALED;
 	return n == 1 && strcmp(w[0], kind_words[e->kind]) == 0;
@@ -197,12 +209,10 @@ bool ops_event_parse(char *line, struct ops_event *ret_event)
 	struct ops_event e = { 0 };
 	char *w[WORDS_MAX];
 	size_t n = split(line, w);
-	uint64_t time;
 	bool known;
 
-	if (n < 3 || !parse_number(w[0], 10, &time) || time > INT64_MAX)
+	if (n < 3 || !parse_time(w[0], &e.time_ns))
 		return false;
-	e.time_ns = (int64_t)time;
 	e.process = w[1];
 	if (strcmp(w[1], "-") == 0)
 		known = parse_of_all(w + 2, n - 2, &e);

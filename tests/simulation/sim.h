@@ -31,6 +31,7 @@
 #define SIM_JOBS 2
 #define SIM_LATE 8
 #define SIM_FDS 64
+#define SIM_MEMBER_SIZE 33 /* the name of a member, with NUL */
 
 /* What happened in a run, for the test to see that it did. */
 enum sim_count {
@@ -38,10 +39,11 @@ enum sim_count {
 	SIM_FAULTS, /* a call failed and was not done */
 	SIM_LOST,   /* the same, but done */
 	SIM_SHORT,
-	SIM_SENT_LATE, /* a rename failed, and was done later */
-	SIM_PAUSES,    /* a process stood still */
-	SIM_HANGS,     /* one call of it did */
-	SIM_CUT_OFF,   /* nothing that a process asked was answered */
+	SIM_SENT_LATE,  /* a rename failed, and was done later */
+	SIM_PAUSES,     /* a process stood still */
+	SIM_HANGS,      /* one call of it did */
+	SIM_CUT_OFF,    /* nothing that a process asked was answered */
+	SIM_BEATS_LOST, /* from a heartbeat on, which was carried out */
 	SIM_KILLS,
 	SIM_POWER_CUTS,
 	SIM_RESTARTS, /* of the server */
@@ -102,6 +104,9 @@ struct sim_election {
 	fsha_uuid session;
 	uint64_t epoch; /* that the contender was granted; 0: none, or revoked */
 	uint64_t last;  /* the last one that it was */
+	/* Under which member it was granted, and when its last beat began that was carried out. */
+	char member[SIM_MEMBER_SIZE];
+	int64_t beat_ns; /* by the clock of the process */
 };
 
 struct sim_process {
@@ -122,11 +127,22 @@ struct sim_process {
 	unsigned fault_rate; /* of a thousand calls */
 	bool cut_off_hangs;  /* else its calls fail */
 	struct sim_election elections[SIM_ELECTIONS];
+	/* The last one that it became, and the same of its beat. */
+	char member[SIM_MEMBER_SIZE];
+	int64_t beat_ns;
 	fsha_services *services;
 	fsha_state_store *state;
 	fsha_job_graph_store *jobs;
 	uint64_t op;
 	struct chance chance;
+};
+
+/* A rename that may be a heartbeat. */
+struct sim_beat {
+	bool beats, joins;
+	bool sent; /* and nothing of the kind was carried out before */
+	int64_t start_ns;
+	char member[SIM_MEMBER_SIZE];
 };
 
 /* A rename that was sent, and whose sender was told that it failed. */
@@ -135,6 +151,7 @@ struct sim_late {
 	unsigned life;
 	int from_dirfd, to_dirfd;
 	char from[300], to[300];
+	struct sim_beat beat;
 	int64_t due_ns;
 };
 
@@ -190,12 +207,26 @@ __attribute__((noreturn, format(printf, 1, 2))) void sim_die(const char *format,
 void sim_weather(void);
 /* What the call of this thread, which is made next, comes to. */
 void sim_choose_fault(const struct sim_thread *t);
+void sim_lose_beat(struct sim_process *p);
 /* From now on all goes well. */
 void sim_heal(void);
 /* Renames whose time has come. */
 void sim_deliver_late(void);
 void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int to_dirfd,
-		   const char *to);
+		   const char *to, const struct sim_beat *beat);
+
+/* ---- sim_lease.c ---- */
+
+/* The library asks for a rename; it is about to be carried out; it was or was not. */
+void sim_beat_begin(struct sim_beat *b, const struct sim_process *p, const char *from,
+		    const char *to);
+void sim_beat_send(struct sim_beat *b, const char *from);
+void sim_beat_end(const struct sim_beat *b, struct sim_process *p, const char *from,
+		  const char *to);
+void sim_lease_begin(struct sim_election *e);
+/* The true time from which on nobody may say that it leads under this grant. */
+int64_t sim_lease_deadline_ns(const struct sim_election *e);
+bool sim_lease_is_over(const struct sim_election *e);
 
 /* ---- sim_threads.c ---- */
 
@@ -229,6 +260,8 @@ void sim_process_start(struct sim_process *p);
 void sim_process_kill(struct sim_process *p);
 /* Does it say that it leads? */
 void sim_ask(struct sim_process *p);
+/* The same of those whose lease is over, whoever may know of it. */
+void sim_ask_expired(void);
 /* It led this when it was asked. */
 bool sim_leads(struct sim_election *e);
 

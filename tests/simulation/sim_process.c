@@ -25,7 +25,9 @@ static void log_term(const struct sim_election *e, enum ops_kind kind)
 	sim_log((struct ops_event){ .kind = kind,
 				    .process = e->process->name,
 				    .election = name_of(e),
-				    .epoch = e->epoch });
+				    .epoch = e->epoch,
+				    .deadline_ns =
+					    kind == OPS_LEADS ? sim_lease_deadline_ns(e) : 0 });
 }
 
 static void granted(void *ctx, const fsha_uuid *session, uint64_t epoch)
@@ -34,6 +36,7 @@ static void granted(void *ctx, const fsha_uuid *session, uint64_t epoch)
 
 	e->session = *session;
 	e->epoch = e->last = epoch;
+	sim_lease_begin(e);
 	log_term(e, OPS_GRANT);
 	sim->counts[SIM_GRANTS]++;
 	if (e->election)
@@ -62,6 +65,22 @@ void sim_ask(struct sim_process *p)
 			log_term(&p->elections[i], OPS_LEADS);
 			sim->counts[SIM_LED]++;
 		}
+}
+
+/* Not of one that stands still: it would be asked by its own threads only. */
+void sim_ask_expired(void)
+{
+	for (unsigned i = 0; i < sim->n_processes; i++) {
+		struct sim_process *p = &sim->processes[i];
+		bool over = false;
+
+		for (unsigned e = 0; e < SIM_ELECTIONS; e++)
+			over = over ||
+			       (p->elections[e].epoch && sim_lease_is_over(&p->elections[e]));
+		if (over && p->alive && p->paused_until_ns <= sim_now_ns() &&
+		    chance_draw(&sim->chance, 4) == 0)
+			sim_ask(p);
+	}
 }
 
 /* What the library reports goes to stderr, for a run that is looked at. */
@@ -174,6 +193,8 @@ void sim_process_start(struct sim_process *p)
 	p->paused_until_ns = p->cut_off_until_ns = 0;
 	(void)snprintf(p->name, sizeof(p->name), "p%u.%u", p->client, p->life);
 	memset(p->elections, 0, sizeof(p->elections));
+	memset(p->member, 0, sizeof(p->member));
+	p->beat_ns = 0;
 	for (unsigned i = 0; i < SIM_ELECTIONS; i++) {
 		p->elections[i].process = p;
 		p->elections[i].index = i;

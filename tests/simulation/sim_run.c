@@ -32,6 +32,7 @@ const char *const sim_count_names[SIM_COUNTS] = {
 	[SIM_PAUSES] = "pauses",
 	[SIM_HANGS] = "calls hung",
 	[SIM_CUT_OFF] = "cut off",
+	[SIM_BEATS_LOST] = "cut off from a beat on",
 	[SIM_KILLS] = "killed",
 	[SIM_POWER_CUTS] = "power cuts",
 	[SIM_RESTARTS] = "servers restarted",
@@ -72,6 +73,8 @@ void sim_log(struct ops_event event)
 
 	sim->logged_ns = now_ns > sim->logged_ns ? now_ns : sim->logged_ns + 1;
 	event.time_ns = sim->logged_ns;
+	if (event.deadline_ns)
+		event.deadline_ns += sim->logged_ns - now_ns;
 	ops_history_add(sim->history, &event);
 	sim_mix((uint64_t)event.time_ns);
 	sim_mix((uint64_t)event.kind << 32 | event.outcome);
@@ -195,6 +198,7 @@ static bool step(void)
 	take_time();
 	if (chance_draw(&sim->chance, 16) == 0)
 		sim_ask(&sim->processes[chance_draw(&sim->chance, sim->n_processes)]);
+	sim_ask_expired();
 	if (++sim->counts[SIM_STEPS] > STEPS_MAX)
 		sim_die("it does not come to an end");
 	return true;

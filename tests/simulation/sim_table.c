@@ -177,12 +177,19 @@ static int op_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t le
 static int op_renameat(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
 	struct sim_process *p = ctx;
+	struct sim_beat beat;
+	int r;
 
+	sim_beat_begin(&beat, p, from, to);
 	stop_before(p, CRASHFS_RENAMEAT, true);
 	if (sim->fault && sim->fault_late)
-		sim_send_late(p, from_dirfd, from, to_dirfd, to);
-	return (int)after(p, CRASHFS_RENAMEAT,
-			  p->real->ops->renameat(p->real->ctx, from_dirfd, from, to_dirfd, to));
+		sim_send_late(p, from_dirfd, from, to_dirfd, to, &beat);
+	sim_beat_send(&beat, from);
+	if (beat.sent && sim->fault && (sim->fault_late || sim->fault_mode == CRASHFS_DONE))
+		sim_lose_beat(p);
+	r = p->real->ops->renameat(p->real->ctx, from_dirfd, from, to_dirfd, to);
+	sim_beat_end(&beat, p, from, to);
+	return (int)after(p, CRASHFS_RENAMEAT, r);
 }
 
 static int op_unlinkat(void *ctx, int dirfd, const char *path, int flags)

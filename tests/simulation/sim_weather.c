@@ -71,6 +71,9 @@ void sim_choose_fault(const struct sim_thread *t)
 	sim->fault = true;
 	sim->fault_error = errors[draw(sizeof(errors) / sizeof(errors[0]))];
 	sim->fault_mode = CRASHFS_NOT_DONE;
+	/* Who is cut off is told so by its own host. ESTALE would be an answer: it was expelled. */
+	if (off)
+		sim->fault_error = draw(2) ? EIO : ETIMEDOUT;
 	if (off || draw(3) == 0) {
 		sim->counts[SIM_FAULTS]++;
 	} else if (t->kind == CRASHFS_RENAMEAT && draw(2) == 0) {
@@ -88,7 +91,7 @@ void sim_choose_fault(const struct sim_thread *t)
 }
 
 void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int to_dirfd,
-		   const char *to)
+		   const char *to, const struct sim_beat *beat)
 {
 	for (unsigned i = 0; i < SIM_LATE; i++) {
 		struct sim_late *l = &sim->late[i];
@@ -99,6 +102,7 @@ void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int 
 					.life = p->life,
 					.from_dirfd = from_dirfd,
 					.to_dirfd = to_dirfd,
+					.beat = *beat,
 					.due_ns = sim_now_ns() +
 						  draw_ns(draw(4) ? SIM_LEASE_NS / 10 :
 								    3 * SIM_LEASE_NS) };
@@ -108,20 +112,30 @@ void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int 
 	}
 }
 
+static void deliver(struct sim_late *l)
+{
+	struct sim_process *p = l->process;
+
+	/* A member whose joining has failed is never one, should it come or not. */
+	l->beat.beats = l->beat.beats && !l->beat.joins;
+	sim_beat_send(&l->beat, l->from);
+	if (p->real->ops->renameat(p->real->ctx, l->from_dirfd, l->from, l->to_dirfd, l->to) == 0)
+		sim->counts[SIM_SENT_LATE]++;
+	sim_beat_end(&l->beat, p, l->from, l->to);
+}
+
 void sim_deliver_late(void)
 {
 	for (unsigned i = 0; i < SIM_LATE; i++) {
 		struct sim_late *l = &sim->late[i];
-		struct sim_process *p = l->process;
+		const struct sim_process *p = l->process;
 
 		if (!p || (l->due_ns > sim_now_ns() && !sim->healed))
 			continue;
 		/* The numbers of its directories must mean what they meant. */
 		if (p->alive && p->life == l->life && sim_fd_is_open(p, l->from_dirfd) &&
-		    sim_fd_is_open(p, l->to_dirfd) &&
-		    p->real->ops->renameat(p->real->ctx, l->from_dirfd, l->from, l->to_dirfd,
-					   l->to) == 0)
-			sim->counts[SIM_SENT_LATE]++;
+		    sim_fd_is_open(p, l->to_dirfd))
+			deliver(l);
 		l->process = NULL;
 	}
 }
@@ -151,6 +165,19 @@ static void cut_off(struct sim_process *p)
 	p->cut_off_until_ns = sim_now_ns() + draw_ns(PAUSE_MAX_NS);
 	p->cut_off_hangs = draw(2);
 	sim->counts[SIM_CUT_OFF]++;
+}
+
+/*
+ * A heartbeat that was carried out and was not answered, and then nothing else is, for most of a
+ * lease: what is found done later counts from when it was sent.
+ */
+void sim_lose_beat(struct sim_process *p)
+{
+	if (sim->healed || draw(2) || p->cut_off_until_ns > sim_now_ns())
+		return;
+	p->cut_off_until_ns = sim_now_ns() + SIM_LEASE_NS / 2 + draw_ns(SIM_LEASE_NS / 2);
+	p->cut_off_hangs = false;
+	sim->counts[SIM_BEATS_LOST]++;
 }
 
 static void kill_process(struct sim_process *p)
