@@ -152,6 +152,17 @@ static const struct pair pairs[] = {
 	  "3 c begin 1 read" K "\n4 c end 1 ok absent\n"
 	  "5 d begin 1 read" K "\n",
 	  "6 d end 1 ok 1.1.a\n", "6 d end 1 ok absent\n" },
+	/* One write that nobody can place hides nothing of other keys, and no leader. */
+	{ "a read cannot end unclear", 0, "1 a begin 1 read" K "\n", "2 a end 1 unclear\n",
+	  "2 a end 1 failed\n" },
+	{ "another key is lost beside an unclear write", 3,
+	  "1 a begin 1 write dispatcher l 1 1.1.a\n2 a end 1 unclear\n"
+	  "3 a begin 2 write" K "1 1.2.b\n4 a end 2 ok\n"
+	  "5 c begin 1 read" K "\n",
+	  "6 c end 1 ok absent\n", "6 c end 1 ok 1.2.b\n" },
+	{ "two are granted one epoch beside an unclear write", 1,
+	  "1 a grant" D "1\n2 a begin 1 write" K "1 1.1.a\n3 a end 1 unclear\n",
+	  "4 b grant" D "1\n", "4 b grant" D "2\n" },
 	{ "somebody leads after a newer grant", 6, "1 a grant" D "1\n3 b grant" D "2\n",
 	  "4 a leads" D "1\n", "2 a leads" D "1\n" },
 	{ "somebody leads whom nobody granted", 6, "1 a grant" D "1\n", "2 b leads" D "1\n",
@@ -271,6 +282,13 @@ static void a_verdict_counts_what_it_judged(void **state)
 	assert_int_equal(v.total, 0);
 	assert_true(judge("1 a grant" D "1\n", "2 a leads" D "1 9\n3 a leads" D "1\n", 0, &v));
 	assert_int_equal(v.deadlines, 1);
+	assert_true(judge("1 a begin 1 write" K "1 1.1.a\n2 a end 1 unclear\n",
+			  "3 a begin 2 write dispatcher l 1 1.2.b\n4 c begin 1 read" K
+			  "\n5 c end 1 ok 7.7.7\n",
+			  0, &v));
+	assert_int_equal(v.unclear, 1);
+	assert_int_equal(v.keys, 2);
+	assert_int_equal(v.keys_unclear, 1);
 }
 
 /* ---- Text ---- */

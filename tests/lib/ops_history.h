@@ -24,6 +24,9 @@
  *   <time> <process> end <op> failed               worked tells what it saw, a write tells nothing
  *   <time> <process> end <op> unknown
  *   <time> <process> end <op> damaged              (of a read)
+ *   <time> <process> end <op> unclear              (of a write) it was done, and nobody can tell
+ *                                                  from outside under which of two terms of its
+ *                                                  process: rules 2 to 5 are not asked of its key
  *   <time> - cut                                   the power failed: every process is gone
  *   <time> - healed                                from here on nothing fails, nobody is killed
  *   <time> - end <bound>                           the history ends; ns within which somebody leads
@@ -106,7 +109,8 @@ enum ops_outcome {
 	OPS_ABSENT, /* only of a read */
 	OPS_FAILED, /* nothing was changed and never will be; or nothing was read */
 	OPS_UNKNOWN,
-	OPS_DAMAGED /* only of a read */
+	OPS_DAMAGED, /* only of a read */
+	OPS_UNCLEAR  /* only of a write */
 };
 
 struct ops_value {
@@ -178,6 +182,7 @@ struct ops_violation {
 
 struct ops_verdict {
 	size_t events, operations, reads, writes, unknown, grants, late_grants, keys;
+	size_t unclear, keys_unclear; /* writes, and the keys that were not judged for them */
 	size_t deadlines;             /* that were held against who said that it leads */
 	size_t violations[OPS_RULES]; /* how many of each rule */
 	size_t total;

@@ -65,8 +65,9 @@ static void end_call(struct ops_check *c, struct ops_call *call, const struct op
 {
 	const struct ops_event *begin = call->begin;
 	const bool reads = begin->kind == OPS_READ;
-	const bool good = reads ? end->outcome != OPS_OK || end->value.sequence ||
-					  end->value.epoch || end->value.random :
+	const bool good = reads ? end->outcome != OPS_UNCLEAR &&
+					  (end->outcome != OPS_OK || end->value.sequence ||
+					   end->value.epoch || end->value.random) :
 				  end->outcome != OPS_ABSENT && end->outcome != OPS_DAMAGED;
 
 	if (!good)
@@ -162,17 +163,32 @@ static const struct ops_election *election_of(const struct ops_check *c, const c
 	return NULL;
 }
 
+/* How many of these writes nobody can place. */
+static size_t count_unclear(const struct ops_call *calls, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += calls[i].outcome == OPS_UNCLEAR;
+	return n;
+}
+
 static void check_keys(struct ops_check *c)
 {
-	size_t n;
+	size_t n, unclear;
 
 	qsort(c->calls, c->calls_count, sizeof(*c->calls), by_key);
 	for (size_t i = 0; i < c->calls_count; i += n) {
 		n = 1;
 		while (i + n < c->calls_count && by_key(&c->calls[i], &c->calls[i + n]) == 0)
 			n++;
-		ops_check_register(c, election_of(c, c->calls[i].begin->election), &c->calls[i], n);
+		unclear = count_unclear(&c->calls[i], n);
+		if (unclear == 0)
+			ops_check_register(c, election_of(c, c->calls[i].begin->election),
+					   &c->calls[i], n);
 		c->verdict->keys++;
+		c->verdict->unclear += unclear;
+		c->verdict->keys_unclear += unclear > 0;
 	}
 }
 

@@ -22,7 +22,7 @@ static const char *const kind_words[] = {
 
 static const char *const outcome_words[] = {
 	[OPS_OK] = "ok",           [OPS_ABSENT] = "ok absent", [OPS_FAILED] = "failed",
-	[OPS_UNKNOWN] = "unknown", [OPS_DAMAGED] = "damaged",
+	[OPS_UNKNOWN] = "unknown", [OPS_DAMAGED] = "damaged",  [OPS_UNCLEAR] = "unclear",
 };
 
 void ops_value_format(const struct ops_value *value, char *ret_text)

@@ -170,8 +170,8 @@ struct sim {
 	uint64_t digest;
 	uint64_t sequence; /* of values */
 	bool healed, loud;
-	bool unclear; /* see sim_work.c */
 	int64_t heal_ns;
+	int64_t bound_ns; /* from then on somebody leads within it */
 	struct sim_late late[SIM_LATE];
 	/* What happens to the call that is made next. */
 	int fault_error;
@@ -189,7 +189,6 @@ struct sim_result {
 	uint64_t digest;
 	uint64_t counts[SIM_COUNTS];
 	struct ops_verdict verdict;
-	bool unclear;          /* not judged */
 	int64_t leaderless_ns; /* from healed until somebody led everything */
 };
 /* One run. False: a rule was violated, or it did not end; `how` says so. */

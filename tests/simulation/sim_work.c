@@ -75,8 +75,7 @@ static void count_result(fsha_result result)
 
 /*
  * Some writes ask twice who leads (replace, else add). When this very process was given a newer
- * term in between, nobody can tell from outside under which of the two it was done, and a run with
- * one of those is not judged.
+ * term in between, nobody can tell from outside under which of the two it was done.
  */
 static bool is_unclear(const struct doing *d)
 {
@@ -90,10 +89,9 @@ static bool is_unclear(const struct doing *d)
 
 static void end_write(const struct doing *d, fsha_result result, const fsha_error *error)
 {
-	if (result == FSHA_OK && is_unclear(d))
-		sim->unclear = true;
 	count_result(result);
-	end(d, ops_outcome_of_write(result, error));
+	end(d,
+	    result == FSHA_OK && is_unclear(d) ? OPS_UNCLEAR : ops_outcome_of_write(result, error));
 }
 
 static void end_read(const struct doing *d, fsha_result result, const void *data, size_t size)
