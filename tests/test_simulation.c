@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "fsutil/fsu_list.h"
 #include "tests/lib/run.h"
 #include "tests/simulation/sim.h"
 
@@ -70,6 +71,38 @@ static void every_history_holds_whatever_goes_wrong(void **state)
 			fail_msg("nothing of this happened: %s", sim_count_names[i]);
 }
 
+/*
+ * GUARANTEES.md, G23. The leader may have beaten just before it stopped; a look may have come just
+ * before that beat and the next one just before the span was over. Calls take no time here, so the
+ * claim takes what it waits for by itself: that a directory's times are older than their step.
+ */
+#define CLAIM_NS (5 * FSU_CLOCK_STEP_NS)
+#define FOLLOWED_NS (SIM_LEASE_NS * 5 / 4 + 2 * (SIM_LEASE_NS / 10) + CLAIM_NS)
+
+static void a_leader_that_stops_is_followed_within_the_bound(void **state)
+{
+	const unsigned long runs = test_size(60, 600, 3000);
+	int64_t least_ns = INT64_MAX, most_ns = 0;
+	uint64_t first = 1;
+
+	(void)state;
+	(void)test_seed(&first);
+	for (uint64_t seed = first; seed < first + runs; seed++) {
+		const int64_t ns = sim_follow(seed);
+
+		if (ns > FOLLOWED_NS)
+			fail_msg("SEED=%llu: nobody leads for %lld ns", (unsigned long long)seed,
+				 (long long)ns);
+		least_ns = ns < least_ns ? ns : least_ns;
+		most_ns = ns > most_ns ? ns : most_ns;
+	}
+	print_message("%lu leaders stopped; followed after %lld to %lld us of %lld\n", runs,
+		      (long long)(least_ns / 1000), (long long)(most_ns / 1000),
+		      (long long)(FOLLOWED_NS / 1000));
+	/* Not before its lease was over by its own clock. */
+	assert_true(least_ns > SIM_LEASE_NS * 4 / 5);
+}
+
 static void a_seed_is_one_run(void **state)
 {
 	uint64_t first = 1;
@@ -93,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_history_holds_whatever_goes_wrong),
 		cmocka_unit_test(a_seed_is_one_run),
+		cmocka_unit_test(a_leader_that_stops_is_followed_within_the_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,7 +169,7 @@ struct sim {
 	int64_t logged_ns;
 	uint64_t digest;
 	uint64_t sequence; /* of values */
-	bool healed, loud;
+	bool healed, loud, calm;
 	int64_t heal_ns;
 	int64_t bound_ns; /* from then on somebody leads within it */
 	struct sim_late late[SIM_LATE];
@@ -193,6 +193,11 @@ struct sim_result {
 };
 /* One run. False: a rule was violated, or it did not end; `how` says so. */
 bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result);
+/*
+ * Nothing goes wrong, clocks run alike and calls take no time; then the leader of the first
+ * election stops for good, with its lock held. From then until another one leads it.
+ */
+int64_t sim_follow(uint64_t seed);
 
 int64_t sim_now_ns(void);
 /* An event, at the present time or just behind the last one. */

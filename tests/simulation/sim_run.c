@@ -160,6 +160,8 @@ static void take_time(void)
 {
 	const unsigned what = chance_draw(&sim->chance, 100);
 
+	if (sim->calm)
+		return;
 	crashfs_advance(sim->disk, (int64_t)chance_draw(&sim->chance, what == 0 ? 5000 :
 								      what < 20 ? 300 :
 										  30) *
@@ -322,6 +324,49 @@ static void close_down(void)
 		sim_die("memory is left");
 }
 
+static void end(struct sim *s)
+{
+	sim = NULL;
+	fsha_config_destroy(s->config);
+	ops_history_destroy(s->history);
+	crashfs_destroy(s->disk);
+}
+
+static struct sim_process *leader_of_first(const struct sim_process *but)
+{
+	for (unsigned i = 0; i < sim->n_processes; i++)
+		if (&sim->processes[i] != but && sim_leads(&sim->processes[i].elections[0]))
+			return &sim->processes[i];
+	return NULL;
+}
+
+int64_t sim_follow(uint64_t seed)
+{
+	static struct sim s;
+	struct sim_process *leader;
+	int64_t stopped_ns, followed_ns;
+
+	begin(&s, seed);
+	s.healed = s.calm = true; /* no weather */
+	for (unsigned i = 0; i < s.n_processes; i++)
+		s.processes[i].drift_ppm = 0;
+	while (!all_led())
+		(void)step();
+	/* Anywhere between two of its beats, and between two looks at it. */
+	run_until(sim_now_ns() + SIM_LEASE_NS +
+		  (int64_t)chance_draw(&s.chance, 1000) * (SIM_LEASE_NS / 1000));
+	leader = leader_of_first(NULL);
+	stopped_ns = sim_now_ns();
+	leader->paused_until_ns = FSU_FOREVER;
+	while (!leader_of_first(leader) && sim_now_ns() < stopped_ns + BOUND_OF_DRIFT_NS)
+		(void)step();
+	followed_ns = sim_now_ns() - stopped_ns;
+	sim_process_kill(leader);
+	close_down();
+	end(&s);
+	return followed_ns;
+}
+
 bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result)
 {
 	static struct sim s;
@@ -340,9 +385,6 @@ bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result)
 		ops_verdict_print(&ret_result->verdict);
 	ret_result->digest = s.digest;
 	memcpy(ret_result->counts, s.counts, sizeof(s.counts));
-	sim = NULL;
-	fsha_config_destroy(s.config);
-	ops_history_destroy(s.history);
-	crashfs_destroy(s.disk);
+	end(&s);
 	return good;
 }

@@ -283,7 +283,8 @@ static void write_checkpoint(struct sim_process *p)
 
 static void resign(struct sim_election *e)
 {
-	if (sim_leads(e) && fsha_election_resign(e->election, &e->session, NULL) == FSHA_OK)
+	if (!sim->calm && sim_leads(e) &&
+	    fsha_election_resign(e->election, &e->session, NULL) == FSHA_OK)
 		sim->counts[SIM_RESIGNED]++;
 }
 
