@@ -213,10 +213,11 @@ $(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs%,$(TEST_LIB
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(FUSE_LIBS) $(LDLIBS)
 
+# tests/storm/beats.c sees the heartbeats where they leave the process.
 $(STORM): $(BUILD)/tests/storm_%: $(O)/tests/storm/%.o $(call objects,$(STORM_PARTS)) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -Wl,--wrap=renameat -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
 $(BUILD)/man/fsha_%.3: include/fsha/%.h tools/man-page
 	@mkdir -p $(@D)

@@ -17,10 +17,10 @@ static int judge(struct ops_history *h, unsigned flags)
 	bool good = ops_history_check(h, flags, &verdict);
 
 	(void)printf("%zu events, %zu operations (%zu reads, %zu writes, %zu of them unknown), "
-		     "%zu epochs, %zu late grants, %zu keys, %zu violations\n",
+		     "%zu epochs, %zu late grants, %zu keys, %zu deadlines, %zu violations\n",
 		     verdict.events, verdict.operations, verdict.reads, verdict.writes,
 		     verdict.unknown, verdict.grants, verdict.late_grants, verdict.keys,
-		     verdict.total);
+		     verdict.deadlines, verdict.total);
 	ops_verdict_print(&verdict);
 	return good ? 0 : verdict.total > verdict.violations[0] ? 1 : 2;
 }

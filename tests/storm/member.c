@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "tests/lib/ops_history.h"
+#include "tests/storm/beats.h"
 #include "tests/storm/stores.h"
 
 #define REPEATS 5
@@ -132,6 +133,18 @@ static void look_at_clocks(int64_t *wall_ns)
 	atomic_store(&m.slot->boottime_ns, clock_ns(CLOCK_BOOTTIME) - now_ns);
 }
 
+/* Asked after who leads: a heartbeat that came in between counts. */
+static void log_leads(int64_t time_ns, enum election e, uint64_t epoch)
+{
+	const int64_t lease_ns = (int64_t)fsha_services_lease_ms(m.services) * 1000000;
+
+	log_event((struct ops_event){ .time_ns = time_ns,
+				      .kind = OPS_LEADS,
+				      .election = election_names[e],
+				      .epoch = epoch,
+				      .deadline_ns = beats_last_ns() + lease_ns });
+}
+
 /* Asks all the time who leads, also while the main thread waits for the storage. */
 static void *ask(void *arg)
 {
@@ -146,7 +159,7 @@ static void *ask(void *arg)
 			int64_t time_ns = page_now_ns();
 
 			if (epoch && fsha_election_has_leadership(m.elections[e], &session))
-				log_term(time_ns, OPS_LEADS, (enum election)e, epoch);
+				log_leads(time_ns, (enum election)e, epoch);
 		}
 		(void)nanosleep(&pause, NULL);
 	}
