@@ -182,6 +182,8 @@ static bool parse_time(const char *text, int64_t *ret_ns)
 
 static bool parse_term(char **w, size_t n, struct ops_event *e)
 {
+	if (n < 3 || n > 4)
+		return false;
 	for (unsigned i = OPS_GRANT; i <= OPS_LEADS; i++)
 		if (strcmp(w[0], kind_words[i]) == 0) {
 			e->kind = (enum ops_kind)i;
@@ -189,7 +191,7 @@ static bool parse_term(char **w, size_t n, struct ops_event *e)
 				       !e->deadline_ns))
 				return false;
 			e->election = w[1];
-			return (n == 3 || n == 4) && parse_number(w[2], 10, &e->epoch);
+			return parse_number(w[2], 10, &e->epoch);
 		}
 	return false;
 }

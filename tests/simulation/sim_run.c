@@ -332,11 +332,11 @@ static void end(struct sim *s)
 	crashfs_destroy(s->disk);
 }
 
-static struct sim_process *leader_of_first(const struct sim_process *but)
+static struct sim_process *leader_of_first(struct sim *s, const struct sim_process *but)
 {
-	for (unsigned i = 0; i < sim->n_processes; i++)
-		if (&sim->processes[i] != but && sim_leads(&sim->processes[i].elections[0]))
-			return &sim->processes[i];
+	for (unsigned i = 0; i < s->n_processes; i++)
+		if (&s->processes[i] != but && sim_leads(&s->processes[i].elections[0]))
+			return &s->processes[i];
 	return NULL;
 }
 
@@ -355,10 +355,12 @@ int64_t sim_follow(uint64_t seed)
 	/* Anywhere between two of its beats, and between two looks at it. */
 	run_until(sim_now_ns() + SIM_LEASE_NS +
 		  (int64_t)chance_draw(&s.chance, 1000) * (SIM_LEASE_NS / 1000));
-	leader = leader_of_first(NULL);
+	leader = leader_of_first(&s, NULL);
+	if (!leader)
+		sim_die("nothing goes wrong, and nobody leads");
 	stopped_ns = sim_now_ns();
 	leader->paused_until_ns = FSU_FOREVER;
-	while (!leader_of_first(leader) && sim_now_ns() < stopped_ns + BOUND_OF_DRIFT_NS)
+	while (!leader_of_first(&s, leader) && sim_now_ns() < stopped_ns + BOUND_OF_DRIFT_NS)
 		(void)step();
 	followed_ns = sim_now_ns() - stopped_ns;
 	sim_process_kill(leader);
