@@ -134,6 +134,7 @@ static void calls_that_commute_are_tried_in_one_order(void **state)
 	assert_true(schedule_run(&scene, &how, &report));
 	assert_int_equal(report.ends, 1);
 	assert_int_equal(report.states, 9); /* where both have something to do */
+	assert_int_equal(report.lattice, 9);
 	assert_true(report.ended < 20);
 	schedule_report_done(&report);
 }
@@ -149,6 +150,7 @@ static void calls_that_do_not_commute_are_tried_in_both(void **state)
 	scene.outcome = NULL;
 	assert_true(schedule_run(&scene, &how, &report));
 	assert_true(report.ended >= 2);
+	assert_true(report.states > report.lattice);
 	schedule_report_done(&report);
 }
 

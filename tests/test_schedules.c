@@ -16,52 +16,73 @@
 static void search(struct play *play, bool cached, const struct schedule_how *how)
 {
 	static const char *const troubles[] = { "", "-lapse", "-reply", "-delay" };
+	static const char *const aheads[] = { "", "-claiming", "-ahead" };
 	struct schedule_scene scene;
 	char name[64];
 	char who[2] = { (char)(play->trouble > LAPSE ? '0' + play->troubled : '\0') };
 
-	(void)snprintf(name, sizeof(name), "%s%s%s%s", play->name, troubles[play->trouble], who,
-		       cached ? "-nfs" : "");
+	(void)snprintf(name, sizeof(name), "%s%s%s%s%s", play->name, aheads[play->ahead],
+		       troubles[play->trouble], who, cached ? "-nfs" : "");
 	scene = play_scene(play, name, cached);
 	schedule_assert(&scene, how);
 }
 
-/*
- * All beginnings, and with few switches up to all ends; of two players without trouble everything,
- * where there is time for it.
- */
-static void search_as_far_as_time_allows(struct play *play, bool cached)
+/* Every order up to a number of choices; 0: to the ends. */
+static void search_all(struct play *play, bool cached, enum ahead ahead, unsigned long depth)
 {
-	const bool three = play->parts[2] != PART_NONE, calm = play->trouble == NO_TROUBLE;
-	const struct schedule_how all = { .cut_every = 50 };
-	const struct schedule_how shallow = {
-		.depth = (unsigned)(three ? test_size(7, 9, 10) : test_size(12, 14, 15)),
-		.cut_every = 50,
-	};
+	const struct schedule_how how = { .depth = (unsigned)depth, .cut_every = 50 };
+
+	play->ahead = ahead;
+	search(play, cached, &how);
+}
+
+/*
+ * A claimant stands before its first rename after twelve calls of its own. So a search that begins
+ * before them must be deep, and one that begins where all claimants stand there is wide.
+ */
+static void search_two(struct play *play, bool cached)
+{
+	const bool calm = play->trouble == NO_TROUBLE, claims = play->parts[0] == PART_CLAIM;
 	const struct schedule_how far = { .switches = 1, .cut_every = 50 };
 
-	if (calm && !three && test_size(0, 0, 1)) {
-		search(play, cached, &all);
-		return;
-	}
-	/* Renames, and their troubles, come later. */
-	if (play->trouble <= LAPSE)
-		search(play, cached, &shallow);
-	if ((!three && (calm || (play->thorough && !cached))) || test_size(0, 0, 1))
+	if (calm || play->trouble == LAPSE || test_size(!cached, 1, 1))
+		search_all(play, cached, CLAIMANTS_AHEAD,
+			   calm ? test_size(24, 36, 48) : test_size(12, 18, 32));
+	if (calm && test_size(0, !cached, !cached || !claims))
+		search_all(play, cached, NOBODY_AHEAD, 0);
+	else if (calm || test_size(0, 0, play->trouble == LAPSE))
+		search_all(play, cached, NOBODY_AHEAD, calm ? test_size(24, 32, 48) : 32);
+	play->ahead = NOBODY_AHEAD;
+	if (calm || test_size(0, !cached, 1))
+		search(play, cached, &far);
+}
+
+static void search_three(struct play *play, bool cached)
+{
+	const bool calm = play->trouble == NO_TROUBLE, claims = play->parts[0] == PART_CLAIM;
+	const struct schedule_how far = { .switches = 1, .cut_every = 50 };
+
+	if (calm || test_size(play->trouble == LAPSE && !cached, 1, 1))
+		search_all(play, cached, ALL_AHEAD,
+			   calm ? test_size(10, 16, 22) : test_size(7, 9, 14));
+	if (calm && !claims)
+		search_all(play, cached, CLAIMANTS_AHEAD, test_size(10, 16, 22));
+	play->ahead = NOBODY_AHEAD;
+	if (calm && test_size(0, !cached, !cached))
 		search(play, cached, &far);
 }
 
 /* Without trouble, with a lease that runs out somewhere, and with renames of each gone wrong. */
 static void run_play(struct play *play)
 {
-	for (play->trouble = NO_TROUBLE; play->trouble < TROUBLES; play->trouble++) {
-		unsigned players = 1;
+	const bool three = play->parts[2] != PART_NONE;
 
-		while (play->trouble > LAPSE && players < PLAYERS_MAX && play->parts[players])
-			players++;
-		for (play->troubled = 0; play->troubled < players; play->troubled++)
+	for (play->trouble = NO_TROUBLE; play->trouble < TROUBLES; play->trouble++) {
+		unsigned troubled = play->trouble > LAPSE ? 2 + three : 1;
+
+		for (play->troubled = 0; play->troubled < troubled; play->troubled++)
 			for (unsigned cached = 0; cached < 2; cached++)
-				search_as_far_as_time_allows(play, cached);
+				(three ? search_three : search_two)(play, cached);
 	}
 }
 
@@ -81,7 +102,6 @@ static void claim_against_commit(void **state)
 	struct play play = {
 		.name = "claim-commit",
 		.parts = { PART_PUT, PART_CLAIM },
-		.thorough = true,
 	};
 
 	(void)state;
@@ -115,7 +135,6 @@ static void claim_against_resignation(void **state)
 	struct play play = {
 		.name = "claim-resign",
 		.parts = { PART_RESIGN, PART_CLAIM },
-		.thorough = true,
 	};
 
 	(void)state;
@@ -124,20 +143,21 @@ static void claim_against_resignation(void **state)
 
 static void two_claims_against_a_commit(void **state)
 {
-	struct play play = { .name = "claim-claim-commit",
-			     .parts = { PART_PUT, PART_CLAIM, PART_CLAIM },
-			     .ahead = FIRST_AHEAD };
+	struct play play = {
+		.name = "claim-claim-commit",
+		.parts = { PART_PUT, PART_CLAIM, PART_CLAIM },
+	};
 
 	(void)state;
 	run_play(&play);
 }
 
-/* The swaps themselves, and all that comes after them. */
-static void two_claims_against_a_commit_from_their_renames_on(void **state)
+static void three_claims_against_each_other(void **state)
 {
-	struct play play = { .name = "renames",
-			     .parts = { PART_PUT, PART_CLAIM, PART_CLAIM },
-			     .ahead = ALL_AHEAD };
+	struct play play = {
+		.name = "claim-claim-claim",
+		.parts = { PART_CLAIM, PART_CLAIM, PART_CLAIM },
+	};
 
 	(void)state;
 	run_play(&play);
@@ -152,7 +172,7 @@ int main(void)
 		cmocka_unit_test(claim_against_removal),
 		cmocka_unit_test(claim_against_resignation),
 		cmocka_unit_test(two_claims_against_a_commit),
-		cmocka_unit_test(two_claims_against_a_commit_from_their_renames_on),
+		cmocka_unit_test(three_claims_against_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,7 +202,8 @@ static bool stands_before_rename(const struct puppet *p)
 
 static bool is_ahead(const struct play *play, unsigned i)
 {
-	return play->ahead == ALL_AHEAD || (play->ahead == FIRST_AHEAD && i == 0);
+	return play->ahead == ALL_AHEAD ||
+	       (play->ahead == CLAIMANTS_AHEAD && play->parts[i] == PART_CLAIM);
 }
 
 static void set_up(void *ctx, struct schedule_cast *cast)
@@ -441,6 +442,17 @@ static void check_stale(struct play *play)
 	}
 }
 
+/*
+ * The others left the election to the first one, which had claimed it and lived; then its lease ran
+ * out before its grant.
+ */
+static bool gave_it_back(const struct play *play)
+{
+	const struct player *first = &play->player[0];
+
+	return play->trouble == LAPSE && play->parts[0] == PART_CLAIM && is_vacant(first);
+}
+
 static const char *check(void *ctx, const struct schedule_cast *cast)
 {
 	struct play *play = ctx;
@@ -454,7 +466,7 @@ static const char *check(void *ctx, const struct schedule_cast *cast)
 		led |= play->parts[i] == PART_CLAIM && p->granted;
 		check_fenced(play, p);
 	}
-	if (!led)
+	if (!led && !gave_it_back(play))
 		complain(play, "of all who claimed, nobody led");
 	check_election(play, play->trouble != LAPSE);
 	if (!play->wrong[0])

@@ -34,11 +34,13 @@ enum trouble {
 	TROUBLES
 };
 
-/* Who stands before its first rename when the choices begin: that of a commit, or of the epoch
- * file. */
+/*
+ * Who stands before its first rename when the choices begin: that of a commit, or of the epoch
+ * file.
+ */
 enum ahead {
 	NOBODY_AHEAD,
-	FIRST_AHEAD,
+	CLAIMANTS_AHEAD,
 	ALL_AHEAD
 };
 
@@ -62,7 +64,6 @@ struct play {
 	unsigned troubled;       /* who has it */
 	struct puppet_call late; /* still on its way; path "": none */
 	struct puppet *puppet[PLAYERS_MAX];
-	bool thorough; /* the troubles too, whatever the size */
 	enum ahead ahead;
 	struct crashfs *disk;
 	struct player player[PLAYERS_MAX];

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/crashfs_internal.h"
+#include "tests/lib/numbers.h"
 #include "tests/lib/sweep.h"
 
 #define LEVELS_MAX 4000
@@ -17,12 +18,6 @@
 #define ACTS_MAX 8
 
 static const char act_names[ACTS_MAX + 1] = "abcdefgh";
-
-/* A set of numbers that are as good as random. 0 is kept for a free place. */
-struct set {
-	uint64_t *at;
-	size_t size, count;
-};
 
 /* A point at which something was chosen, and what else there is to choose. */
 struct level {
@@ -37,7 +32,7 @@ struct search {
 	struct schedule_report *report;
 	struct level *path;
 	unsigned levels;
-	struct set known, ends;
+	struct numbers known, orders, ends;
 	const char *given; /* moves of the one run; NULL: all */
 	unsigned given_len;
 };
@@ -50,61 +45,9 @@ struct run {
 	unsigned pauses[SCHEDULE_PLAYERS];
 	bool paused[SCHEDULE_PLAYERS]; /* since its last step */
 	int last;                      /* the player that was stepped; -1: none */
+	uint64_t steps[SCHEDULE_PLAYERS];
+	uint64_t others; /* the moves that are no player's, and after which steps they came */
 };
-
-/* ---- Sets ---- */
-
-static bool set_add(struct set *set, uint64_t number);
-
-static void set_grow(struct set *set)
-{
-	struct set old = *set;
-
-	*set = (struct set){ .size = old.size ? old.size * 2 : 4096 };
-	set->at = cfs_xalloc(set->size * sizeof(*set->at));
-	for (size_t i = 0; i < old.size; i++)
-		if (old.at[i])
-			(void)set_add(set, old.at[i]);
-	free(old.at);
-}
-
-/* False: it was in it. */
-static bool set_add(struct set *set, uint64_t number)
-{
-	size_t i;
-
-	if (set->count * 2 >= set->size)
-		set_grow(set);
-	number |= number == 0;
-	for (i = number % set->size; set->at[i]; i = (i + 1) % set->size)
-		if (set->at[i] == number)
-			return false;
-	set->at[i] = number;
-	set->count++;
-	return true;
-}
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Its numbers in order; the set is empty then. */
-static uint64_t *set_take(struct set *set)
-{
-	uint64_t *sorted = cfs_xalloc(set->count * sizeof(*sorted));
-	size_t n = 0;
-
-	for (size_t i = 0; i < set->size; i++)
-		if (set->at[i])
-			sorted[n++] = set->at[i];
-	qsort(sorted, n, sizeof(*sorted), compare);
-	free(set->at);
-	*set = (struct set){ 0 };
-	return sorted;
-}
 
 /* ---- Moves ---- */
 
@@ -202,11 +145,33 @@ static void pause_player(struct run *run, unsigned i)
 	run->paused[i] = true;
 }
 
+static uint64_t combine(uint64_t a, uint64_t b)
+{
+	uint64_t state = a * UINT64_C(0x9e3779b97f4a7c15) ^ b;
+
+	return cfs_draw(&state);
+}
+
+/*
+ * The moves up to here as one number, whatever the order of the players' steps between two others:
+ * players who never meet come to one state by all of them.
+ */
+static uint64_t moves_digest(const struct run *run)
+{
+	uint64_t digest = run->others;
+
+	for (unsigned i = 0; i < run->cast.players; i++)
+		digest = combine(digest, run->steps[i]);
+	return digest;
+}
+
 static void make_move(struct run *run, char move)
 {
 	const struct schedule_scene *scene = run->search->scene;
 	const unsigned n = run->cast.players;
 
+	if (move < '0' || move > '9')
+		run->others = combine(moves_digest(run), (uint64_t)move);
 	if (move >= '0' && move <= '9') {
 		int i = move - '0';
 
@@ -214,6 +179,7 @@ static void make_move(struct run *run, char move)
 				 puppet_can_step(run->cast.player[run->last]);
 		run->last = i;
 		run->paused[i] = false;
+		run->steps[i]++;
 		step_player(run, (unsigned)i);
 	} else if (move == 't') {
 		for (unsigned i = 0; i < n; i++)
@@ -234,11 +200,13 @@ static void make_move(struct run *run, char move)
 
 /* ---- States ---- */
 
-static uint64_t combine(uint64_t a, uint64_t b)
+/* What a bounded search remembers of the way, because what it may still do depends on it. */
+static uint64_t bounds_digest(const struct run *run)
 {
-	uint64_t state = a * UINT64_C(0x9e3779b97f4a7c15) ^ b;
+	const struct schedule_how *how = run->search->how;
+	uint64_t digest = how->depth ? run->choices : 0;
 
-	return cfs_draw(&state);
+	return how->switches ? combine(digest, run->switches * 256 + (unsigned)run->last) : digest;
 }
 
 static uint64_t state_digest(const struct run *run)
@@ -254,15 +222,15 @@ static uint64_t state_digest(const struct run *run)
 		digest = combine(digest, puppet_seen(p));
 		digest = combine(digest, (uint64_t)puppet_state(p) * 256 + run->pauses[i] * 2 +
 						 run->paused[i]);
+		/* To the nearest one: who began to wait a call later waits as long. */
 		if (wakes_ns != FSU_FOREVER)
-			digest = combine(digest, (uint64_t)((wakes_ns - now_ns) / FSU_NS_PER_MS));
+			digest =
+				combine(digest, (uint64_t)((wakes_ns - now_ns + FSU_NS_PER_MS / 2) /
+							   FSU_NS_PER_MS));
 	}
 	digest = combine(digest, (uint64_t)(now_ns / FSU_NS_PER_MS));
 	digest = combine(digest, run->acts_done);
-	if (run->search->how->depth)
-		digest = combine(digest, run->choices);
-	if (run->search->how->switches)
-		digest = combine(digest, run->switches * 256 + (unsigned)run->last);
+	digest = combine(digest, bounds_digest(run));
 	return scene->digest ? combine(digest, scene->digest(scene->ctx)) : digest;
 }
 
@@ -316,7 +284,7 @@ static void end(const struct run *run)
 	const char *complaint;
 
 	run->search->report->ended++;
-	(void)set_add(&run->search->ends, digest);
+	(void)numbers_add(&run->search->ends, digest);
 	if (run->search->how->cut_every && scene->check_cut &&
 	    run->search->report->ended % run->search->how->cut_every == 0)
 		cut(run, digest);
@@ -344,9 +312,11 @@ static enum point look_around(struct run *run, struct level *level)
 	if (!level->branches)
 		return POINT_NEW;
 	digest = state_digest(run);
-	if (!set_add(&run->search->known, digest))
+	if (!numbers_add(&run->search->known, digest))
 		return how->ignore_known ? POINT_NEW : POINT_KNOWN;
 	run->search->report->states++;
+	run->search->report->lattice +=
+		numbers_add(&run->search->orders, combine(moves_digest(run), bounds_digest(run)));
 	if (how->cut_every && run->search->scene->check_cut && digest % how->cut_every == 0)
 		cut(run, digest);
 	return POINT_NEW;
@@ -454,9 +424,10 @@ bool schedule_run(const struct schedule_scene *scene, const struct schedule_how 
 		ret_report->limited = how->runs_max && ret_report->runs >= how->runs_max;
 	} while (!ret_report->failed && !given && !ret_report->limited && back_up(&s));
 	free(s.path);
-	free(s.known.at);
+	numbers_done(&s.known);
+	numbers_done(&s.orders);
 	ret_report->ends = s.ends.count;
-	ret_report->end_digests = set_take(&s.ends);
+	ret_report->end_digests = numbers_take(&s.ends);
 	return !ret_report->failed;
 }
 
@@ -470,14 +441,20 @@ void schedule_assert(const struct schedule_scene *scene, const struct schedule_h
 {
 	struct schedule_report report;
 	bool ok = schedule_run(scene, how, &report);
+	bool met = report.states > report.lattice;
 
-	(void)printf("%s: %llu schedules of up to %u choices, %llu states, %llu ends, %llu power "
-		     "cuts%s\n",
+	(void)printf("%s: %llu schedules of up to %u choices, %llu states (%llu if nobody met), "
+		     "%llu ends, %llu power cuts%s\n",
 		     scene->name, (unsigned long long)report.ended, report.longest,
-		     (unsigned long long)report.states, (unsigned long long)report.ends,
-		     (unsigned long long)report.cuts, report.limited ? " (not all)" : "");
+		     (unsigned long long)report.states, (unsigned long long)report.lattice,
+		     (unsigned long long)report.ends, (unsigned long long)report.cuts,
+		     report.limited ? " (not all)" : "");
 	(void)fflush(stdout);
 	schedule_report_done(&report);
 	if (!ok)
 		fail_msg("%s", report.text);
+	if (!how->switches && !met && !getenv("SCHEDULE"))
+		fail_msg("%s: no order of the players' calls made a difference up to %u choices: "
+			 "a search in which nobody meets proves nothing",
+			 scene->name, report.longest);
 }

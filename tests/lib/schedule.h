@@ -72,9 +72,14 @@ struct schedule_how {
 };
 
 struct schedule_report {
-	uint64_t runs;    /* begun */
-	uint64_t ended;   /* of them, and checked: complete schedules */
-	uint64_t states;  /* at which there was a choice */
+	uint64_t runs;   /* begun */
+	uint64_t ended;  /* of them, and checked: complete schedules */
+	uint64_t states; /* at which there was a choice */
+	/*
+	 * How many these would be if nobody met: if the order of two players' steps, with all else
+	 * as it is, never made a difference.
+	 */
+	uint64_t lattice;
 	uint64_t ends;    /* different ones */
 	uint64_t cuts;    /* power cuts looked at */
 	unsigned longest; /* choices in one run */
@@ -88,7 +93,10 @@ struct schedule_report {
 bool schedule_run(const struct schedule_scene *scene, const struct schedule_how *how,
 		  struct schedule_report *ret_report);
 void schedule_report_done(struct schedule_report *report);
-/* Within a test of cmocka: runs it, prints the counts in a line, fails the test when it failed. */
+/*
+ * Within a test of cmocka: runs it, prints the counts in a line, fails the test when it failed.
+ * Also when nobody met, unless the bound is one of switches: that search has proved nothing.
+ */
 void schedule_assert(const struct schedule_scene *scene, const struct schedule_how *how);
 
 #endif
