@@ -208,7 +208,7 @@ $(FUSE): $(BUILD)/tests/fuse_%: $(O)/tests/fuse/%.o $(call objects,$(TEST_LIB_SR
 	$(Q)$(TEST_LINK) -o $@ $^ $(LIB_LIBS) $(TEST_LIBS) $(LDLIBS)
 
 $(call objects,$(FAULTFS_SRC)): BASE_CPPFLAGS += $(FUSE_CFLAGS)
-$(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs%,$(TEST_LIB_SRC))) $(A)
+$(FAULTFS): $(call objects,$(FAULTFS_SRC) $(filter tests/lib/crashfs% tests/lib/numbers.c,$(TEST_LIB_SRC))) $(A)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(FUSE_LIBS) $(LDLIBS)

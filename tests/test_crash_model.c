@@ -522,6 +522,12 @@ static void repair_takes_away_what_is_damaged_and_nothing_else(void **state)
 	stage_close(&f.s);
 }
 
+static void as_many_states_were_checked_as_it_takes(void **state)
+{
+	(void)state;
+	film_assert_checked(test_size(8000, 20000, 80000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +542,7 @@ int main(void)
 		cmocka_unit_test(workers_change_all_at_once_and_no_id_comes_twice),
 		cmocka_unit_test(gc_takes_nothing_that_counts),
 		cmocka_unit_test(repair_takes_away_what_is_damaged_and_nothing_else),
+		cmocka_unit_test(as_many_states_were_checked_as_it_takes),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -1,14 +1,18 @@
 /*
  * The crash model with two processes: one is stopped between two calls of an operation, killed
  * there or only slow, and another one takes over; the power is cut at each change that both make
- * from then on. On a network filesystem the server restarts as well, with the host of the one that
- * was killed, and the other goes on with what its caches hold.
+ * from then on. On a network filesystem the server restarts as well, alone or with the host of the
+ * one that was killed; the locks of the others are reclaimed or lost, and they go on with what
+ * their caches hold.
  *
  * How often one is stopped depends on FSHA_TEST_LONG; SEED draws other states.
  */
 #include "tests/test_crash_model.h"
 
+#include <errno.h>
+
 #include "src/election/claim.h"
+#include "src/member/member.h"
 #include "tests/lib/puppet.h"
 
 #define A 0
@@ -18,9 +22,25 @@
 enum fate {
 	KILLED,    /* kill -9: what it has changed stays */
 	PAUSED,    /* it goes on when the other one leads */
-	LOST,      /* the power of its host and of the server is cut, all others go on */
-	FORGOTTEN, /* the server forgets all locks, and it goes on as when paused */
+	LOST,      /* the power of its host and of the server is cut; the others lose their locks */
+	LOST_ONLY, /* the same, and the others have their locks again */
+	FORGOTTEN, /* the server restarts and forgets all locks, and it goes on as when paused */
+	RECLAIMED, /* the same, but it has its locks again */
 	FATES
+};
+
+struct course {
+	const char *name;
+	bool dies, restarts, locks_lost;
+};
+
+static const struct course courses[FATES] = {
+	[KILLED] = { "killed", true, false, false },
+	[PAUSED] = { "paused", false, false, false },
+	[LOST] = { "lost with the server and all locks", true, true, true },
+	[LOST_ONLY] = { "lost with the server", true, true, false },
+	[FORGOTTEN] = { "forgotten by the server", false, true, true },
+	[RECLAIMED] = { "has its locks again", false, true, false },
 };
 
 struct act {
@@ -181,14 +201,12 @@ static void take_over(struct pair *p, bool clean_first, struct ledger *ret_seen)
 
 static void begin(struct pair *p, const struct act *act, enum fate fate, int64_t cache_ns)
 {
-	static const char *const fates[FATES] = { "killed", "paused", "lost with the server",
-						  "forgotten by the server" };
 	static char name[100];
 
-	(void)snprintf(name, sizeof(name), "%s, %s, caches %d s", act->name, fates[fate],
+	(void)snprintf(name, sizeof(name), "%s, %s, caches %d s", act->name, courses[fate].name,
 		       (int)(cache_ns / FSU_NS_PER_S));
 	*p = (struct pair){ .act = act };
-	shelf_open(&p->a, name, (struct stage_options){ cache_ns, test_size(12, 40, 100), 0 });
+	shelf_open(&p->a, name, (struct stage_options){ cache_ns, test_size(12, 24, 40), 0 });
 	must(&p->a.s, add(&p->a, "k1", "one"));
 	must(&p->a.s, add(&p->a, "k2", "one"));
 	must(&p->a.s, add(&p->a, "k3", "one"));
@@ -260,9 +278,40 @@ static void end(struct pair *p)
 	shelf_close(&p->a);
 }
 
+/* As others see it. What a host had not synced may be lost with it: its lock file too. */
+static bool is_locked(struct pair *p, const struct member *m)
+{
+	const struct fsu *fs = crashfs_client(p->a.s.disk, FILM_CLIENT - 1);
+	char path[100];
+	int fd, held;
+
+	(void)snprintf(path, sizeof(path), "/c/" LAYOUT_MEMBERS "/%s/" MEMBER_LOCK, m->name);
+	fd = fsu_openat(fs, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+	if (fd == -ENOENT)
+		return false;
+	assert_true(fd >= 0);
+	held = fsu_lock_is_held(fs, fd);
+	assert_true(held >= 0);
+	(void)fsu_close(fs, fd);
+	return held > 0;
+}
+
+/* Who lives has its lock again afterwards, or has lost it and is not told. */
+static void restart(struct pair *p, const struct course *course, uint64_t seed)
+{
+	const struct member *a = p->a.s.h.services->member, *b = p->b.services->member;
+
+	assert_true(is_locked(p, b));
+	assert_int_equal(is_locked(p, a), !course->dies);
+	crashfs_restart(p->a.s.disk, course->dies ? 1u << A : 0, seed, course->locks_lost);
+	assert_int_equal(is_locked(p, b), !course->locks_lost);
+	assert_int_equal(is_locked(p, a), !course->locks_lost && !course->dies);
+}
+
 static bool play(const struct act *act, enum fate fate, int64_t cache_ns, bool at_sync,
 		 bool clean_first, unsigned *at)
 {
+	const struct course *course = &courses[fate];
 	struct ledger seen = { 0 };
 	struct pair p;
 	bool stopped;
@@ -272,15 +321,13 @@ static bool play(const struct act *act, enum fate fate, int64_t cache_ns, bool a
 	stopped = stop_a(&p, *at, at_sync, at);
 	if (stopped) {
 		film_pause(p.a.s.film, false);
-		if (fate == KILLED || fate == LOST)
+		if (course->dies)
 			theatre_kill(p.theatre, A);
-		if (fate == LOST)
-			crashfs_restart(p.a.s.disk, 1u << A, *at, true);
-		if (fate == FORGOTTEN)
-			crashfs_restart(p.a.s.disk, 0, *at, true);
+		if (course->restarts)
+			restart(&p, course, *at);
 		take_over(&p, clean_first, &seen);
 		film_step(p.a.s.film, "go on", false);
-		if (fate == PAUSED || fate == FORGOTTEN)
+		if (!course->dies)
 			theatre_finish(p.theatre);
 		film_ack(p.a.s.film);
 		check_end(&p, &seen);
@@ -325,12 +372,25 @@ static void a_server_that_restarts_without_one_host_keeps_what_was_acknowledged(
 {
 	(void)state;
 	play_all(LOST, CACHE_NS);
+	play_all(LOST_ONLY, CACHE_NS);
 }
 
 static void a_server_that_forgets_locks_lets_nobody_write_who_was_fenced(void **state)
 {
 	(void)state;
 	play_all(FORGOTTEN, CACHE_NS);
+}
+
+static void nor_does_one_whose_locks_are_reclaimed(void **state)
+{
+	(void)state;
+	play_all(RECLAIMED, CACHE_NS);
+}
+
+static void as_many_states_were_checked_as_it_takes(void **state)
+{
+	(void)state;
+	film_assert_checked(test_size(3600, 40000, 300000));
 }
 
 int main(void)
@@ -341,6 +401,8 @@ int main(void)
 		cmocka_unit_test(
 			a_server_that_restarts_without_one_host_keeps_what_was_acknowledged),
 		cmocka_unit_test(a_server_that_forgets_locks_lets_nobody_write_who_was_fenced),
+		cmocka_unit_test(nor_does_one_whose_locks_are_reclaimed),
+		cmocka_unit_test(as_many_states_were_checked_as_it_takes),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -106,7 +106,7 @@ static void walk(uint64_t seed)
 	(void)snprintf(name, sizeof(name), "walk, SEED=%llu", (unsigned long long)seed);
 	shelf_open(&w.f, name,
 		   (struct stage_options){ seed % 3 == 2 ? 30 * FSU_NS_PER_S : 0,
-					   test_size(12, 40, 200), seed });
+					   test_size(12, 40, 100), seed });
 	stage_begin(&w.f.s);
 	for (unsigned i = 0; i < STEPS; i++)
 		make_step(&w);
@@ -116,7 +116,7 @@ static void walk(uint64_t seed)
 static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **state)
 {
 	uint64_t first = 1;
-	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 100);
+	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 140);
 
 	(void)state;
 	print_message("seeds %llu to %llu\n", (unsigned long long)first,
@@ -125,10 +125,17 @@ static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **stat
 		walk(seed);
 }
 
+static void as_many_states_were_checked_as_it_takes(void **state)
+{
+	(void)state;
+	film_assert_checked(test_size(4000, 40000, 500000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_acknowledged_survives_every_cut_of_a_random_walk),
+		cmocka_unit_test(as_many_states_were_checked_as_it_takes),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

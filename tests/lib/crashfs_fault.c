@@ -178,16 +178,30 @@ static void trace(struct cfs_client *cl, enum crashfs_call kind, bool changes)
 	cl->trace[cl->trace_count++] = (uint8_t)(kind | (changes ? TRACE_CHANGES : 0));
 }
 
+/* What there is room for of `text`, and a 0. Returns where that is. (Each call comes here: no
+ * printf.) */
+static char *append(char *at, const char *end, const char *text)
+{
+	size_t room = (size_t)(end - at) - 1, len = strnlen(text, room);
+
+	memcpy(at, text, len);
+	at[len] = '\0';
+	return at + len;
+}
+
 /* The number of a call is drawn after its hook, whose own calls come before it. */
 static void begin(struct cfs_call *call, const char *path, const char *to)
 {
 	struct cfs_client *cl = call->cl;
 	struct crashfs *c = cl->c;
 	const struct crashfs_fault *fault;
+	const char *text_end = call->text + sizeof(call->text);
+	char *at;
 
 	run_hook(c, call->kind, path, cl->index);
-	(void)snprintf(call->text, sizeof(call->text), "%s%s%s", path, to ? " -> " : "",
-		       to ? to : "");
+	at = append(call->text, text_end, path);
+	if (to)
+		(void)append(append(at, text_end, " -> "), text_end, to);
 	call->number = count_masked(cl, 0);
 	call->verdict = CFS_RUN;
 	c->now_ns += CFS_CALL_NS;
@@ -222,7 +236,7 @@ void cfs_begin_fd(struct cfs_call *call, void *ctx, enum crashfs_call kind, int 
 	(void)pthread_mutex_lock(&call->cl->c->mutex);
 	desc = cfs_desc(call->cl, fd);
 	/* A copy: the hook may close it. */
-	(void)snprintf(path, sizeof(path), "%s", desc ? desc->path : "");
+	(void)append(path, path + sizeof(path), desc ? desc->path : "");
 	begin(call, path, NULL);
 }
 
@@ -236,14 +250,12 @@ long cfs_end(struct cfs_call *call, long result)
 	/* What could not be done anyway says so itself. */
 	if (call->verdict == CFS_RUN_THEN_FAIL && result >= 0)
 		result = -call->error;
-	*entry = (struct cfs_log_entry){
-		.client = call->cl->index,
-		.kind = call->kind,
-		.number = call->number,
-		.result = result,
-		.fault = call->fault,
-	};
-	memcpy(entry->text, call->text, sizeof(entry->text));
+	entry->client = call->cl->index;
+	entry->kind = call->kind;
+	entry->number = call->number;
+	entry->result = result;
+	entry->fault = call->fault;
+	(void)append(entry->text, entry->text + sizeof(entry->text), call->text);
 	(void)pthread_mutex_unlock(&c->mutex);
 	return result;
 }

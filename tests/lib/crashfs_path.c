@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define LINKS_MAX 40
@@ -98,9 +97,10 @@ static int walk(struct cfs_client *cl, uint32_t start, const char *path, bool re
 
 		if (len > CFS_NAME_MAX)
 			return -ENAMETOOLONG;
-		(void)snprintf(place.name, sizeof(place.name), "%.*s", (int)len, path);
+		memcpy(place.name, path, len);
+		place.name[len] = '\0';
 		if (len == 0) /* the path of the root */
-			(void)snprintf(place.name, sizeof(place.name), ".");
+			memcpy(place.name, ".", sizeof("."));
 		if (*next == '\0') {
 			place.must_dir = len > 0 && path[len] == '/';
 			break;

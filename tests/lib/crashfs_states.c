@@ -7,12 +7,16 @@
  * was, so each set comes up once, and nothing else does.
  */
 #include "tests/lib/crashfs_internal.h"
+#include "tests/lib/numbers.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <xxhash.h>
+
+/* How many sets are drawn for each that is asked for. */
+#define TRIES 4
 
 struct states {
 	const struct crashfs *c;
@@ -23,6 +27,7 @@ struct states {
 	uint32_t *unsynced; /* inodes */
 	uint8_t *contents;  /* what becomes of each; only of those that are shown does it matter */
 	bool *kept;
+	struct numbers visited; /* of the sets of operations, when not all are */
 };
 
 uint64_t crashfs_changes(const struct crashfs *c)
@@ -157,7 +162,7 @@ static void visit_all_sets(struct states *s, size_t i)
 		visit_all_sets(s, i + 1);
 }
 
-/* What is wanted, and all that it needs; durable is what it was. */
+/* What is wanted, and all that it needs; durable is what it was. Each set once. */
 static void visit_wanted(struct states *s)
 {
 	for (size_t i = s->c->n_ops; i-- > 0;) {
@@ -166,7 +171,8 @@ static void visit_wanted(struct states *s)
 		for (size_t k = 0; s->kept[i] && k < i; k++)
 			s->kept[k] = s->kept[k] || cfs_op_needs(s->c, i, k);
 	}
-	visit_contents(s);
+	if (numbers_add(&s->visited, XXH3_64bits(s->kept, s->c->n_ops)))
+		visit_contents(s);
 }
 
 /* All but `lost` and what cannot be without it. */
@@ -209,6 +215,21 @@ static void visit_pairs(struct states *s)
 		}
 }
 
+/*
+ * Few, half or most of the operations are wanted. What they need comes with them, so some sets come
+ * up again and again: they are counted once, and there is an end to trying.
+ */
+static void visit_drawn(struct states *s)
+{
+	for (uint64_t tries = s->limit * TRIES; tries > 0 && has_room(s); tries--) {
+		uint64_t odds = 1 + cfs_draw(&s->random) % 7;
+
+		for (size_t i = 0; i < s->c->n_ops; i++)
+			s->kept[i] = cfs_draw(&s->random) % 8 < odds;
+		visit_wanted(s);
+	}
+}
+
 static void visit_some_sets(struct states *s)
 {
 	size_t n = s->c->n_ops;
@@ -225,11 +246,7 @@ static void visit_some_sets(struct states *s)
 	}
 	if (n * n < s->limit)
 		visit_pairs(s);
-	while (has_room(s)) {
-		for (size_t i = 0; i < n; i++)
-			s->kept[i] = cfs_draw(&s->random) & 1;
-		visit_wanted(s);
-	}
+	visit_drawn(s);
 }
 
 static void find_unsynced(struct states *s)
@@ -253,6 +270,7 @@ uint64_t crashfs_each_state(const struct crashfs *c, uint64_t limit, uint64_t se
 		visit_all_sets(&s, 0);
 	else
 		visit_some_sets(&s);
+	numbers_done(&s.visited);
 	free(s.kept);
 	free(s.unsynced);
 	free(s.contents);

@@ -7,43 +7,13 @@
 #include <xxhash.h>
 
 #include "tests/lib/film_internal.h"
+#include "tests/lib/numbers.h"
+#include "tests/lib/run.h"
 
 struct film_totals film_totals;
 
-/* ---- Sets of numbers ---- */
-
 /* Everything that was looked at in this program. */
-static struct film_set checked;
-
-bool film_set_add(struct film_set *set, uint64_t number)
-{
-	size_t at;
-
-	number += number == 0;
-	if (2 * (set->count + 1) > set->size) {
-		struct film_set old = *set;
-
-		set->size = old.size ? 2 * old.size : 1024;
-		set->at = cfs_xalloc(set->size * sizeof(*set->at));
-		set->count = 0;
-		for (size_t i = 0; i < old.size; i++)
-			if (old.at[i])
-				(void)film_set_add(set, old.at[i]);
-		free(old.at);
-	}
-	for (at = number % set->size; set->at[at]; at = (at + 1) % set->size)
-		if (set->at[at] == number)
-			return false;
-	set->at[at] = number;
-	set->count++;
-	return true;
-}
-
-void film_set_done(struct film_set *set)
-{
-	free(set->at);
-	*set = (struct film_set){ 0 };
-}
+static struct numbers checked;
 
 /* ---- What is expected ---- */
 
@@ -79,7 +49,7 @@ struct viewing {
 	struct film *film;
 	const struct film_frame *frame;
 	uint64_t expectation, number;
-	struct film_set distinct;
+	struct numbers distinct;
 };
 
 static void view(void *ctx, struct crashfs *after)
@@ -90,10 +60,10 @@ static void view(void *ctx, struct crashfs *after)
 
 	v->number++;
 	film_totals.states++;
-	if (!film_set_add(&v->distinct, digest))
+	if (!numbers_add(&v->distinct, digest))
 		return;
 	film_totals.distinct++;
-	if (!film_set_add(&checked, cfs_draw(&mixed)))
+	if (!numbers_add(&checked, cfs_draw(&mixed)))
 		return;
 	film_totals.checked++;
 	wrong = film_check(v->film, v->frame, after, mixed);
@@ -121,7 +91,7 @@ static void view_frames(struct film *film)
 		v.expectation = expectation(film, frame);
 		(void)crashfs_each_state(frame->disk, film->options.limit,
 					 film->options.seed * 1000003 + frame->number, view, &v);
-		film_set_done(&v.distinct);
+		numbers_done(&v.distinct);
 	}
 	drop_frames(film);
 }
@@ -262,9 +232,18 @@ void film_pause(struct film *film, bool paused)
 void film_print_totals(void)
 {
 	print_message(
-		"%llu power cuts, %llu states, %llu of them distinct at their moment, %llu "
-		"looked at, %llu recoveries cut\n",
+		"%llu power cuts: %llu states drawn, %llu distinct at their moment, %llu "
+		"distinct of all and checked, %llu recoveries cut\n",
 		(unsigned long long)film_totals.frames, (unsigned long long)film_totals.states,
 		(unsigned long long)film_totals.distinct, (unsigned long long)film_totals.checked,
 		(unsigned long long)film_totals.again);
+}
+
+void film_assert_checked(uint64_t least)
+{
+	uint64_t seed;
+
+	if (!test_seed(&seed) && film_totals.checked < least)
+		fail_msg("%llu states were checked, not %llu or more",
+			 (unsigned long long)film_totals.checked, (unsigned long long)least);
 }

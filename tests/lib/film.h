@@ -36,13 +36,15 @@ struct film_options {
 /* Of all films of the program. */
 struct film_totals {
 	uint64_t frames;   /* moments at which the power is cut */
-	uint64_t states;   /* that were reached */
+	uint64_t states;   /* that were drawn; two may be the same tree */
 	uint64_t distinct; /* that differ from all others of the same frame */
 	uint64_t checked;  /* that differ from all others, in the tree or in what is expected */
 	uint64_t again;    /* cuts of the recovery */
 };
 extern struct film_totals film_totals;
 void film_print_totals(void);
+/* The test fails when fewer were checked; how many other draws give (SEED) nobody knows. */
+void film_assert_checked(uint64_t least);
 
 struct film;
 struct film *film_open(const struct film_options *options);

@@ -28,15 +28,6 @@ struct film_frame {
 	char call[FILM_CALL_SIZE];
 };
 
-/* Numbers, none of them 0. */
-struct film_set {
-	uint64_t *at;
-	size_t count, size;
-};
-/* False: it was there. */
-bool film_set_add(struct film_set *set, uint64_t number);
-void film_set_done(struct film_set *set);
-
 struct film {
 	struct film_options options;
 	struct crashfs *disk;
