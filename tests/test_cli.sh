@@ -344,6 +344,7 @@ test_a_child_that_names_another_cluster_writes_there_for_itself() {
 		"$1" -d "$2/storage" job rm "$3"
 	SCRIPT
 	export FSHA_CLUSTER_ID=second
+	expect 0 -d "$dir/other" job rm $two # makes it
 	expect 0 run --election dispatcher --address a -- bash "$dir/each" "$FSHA" "$dir" $two
 	expect 124 job get $two
 	expect 0 -d "$dir/other" job ls
