@@ -45,7 +45,7 @@ static void a_cluster_appears_whole_and_its_first_leader_keeps_his_epoch(void **
 	step(&s, "tell", leader_publish(s.h.term, LEADER_GRANTED, "", NULL, NULL, &s.error));
 	step(&s, "confirm",
 	     leader_publish(s.h.term, LEADER_CONFIRMED, "here", NULL, NULL, &s.error));
-	step(&s, "history", history_publish(s.h.term, "none", &s.error));
+	step(&s, "history", history_publish(s.h.term, &s.error));
 	step(&s, "claim another", lead_and_tell(&s, JOB_ELECTION));
 	stage_close(&s);
 }
@@ -94,7 +94,7 @@ static void offices_change_hands_and_no_epoch_comes_twice(void **state)
 		drop_term(&s);
 		step(&s, "claim again", lead_and_tell(&s, JOB_ELECTION));
 		step(&s, "history",
-		     history_publish(s.h.services->attached->term, "resigned", &s.error));
+		     history_publish(s.h.services->attached->term, &s.error));
 		leader_clean(s.h.services->attached->term);
 	}
 	stage_close(&s);

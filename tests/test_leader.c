@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/election/claim.h"
 #include "src/leader/leader.h"
@@ -90,6 +91,26 @@ static void confirmed_leader_is_read_with_all_that_is_known_of_it(void **state)
 	assert_true(fsu_uuid_equal(&leader.session, &t->epoch.session));
 	assert_true(fsu_uuid_equal(&leader.member, &m->id));
 	assert_int_equal(leader.granted_wall_ns, t->granted_wall_ns);
+	assert_in_range(leader.written_wall_ns, t->granted_wall_ns, fsu_wall_ns(f->client[0]));
+	assert_int_equal(leader.pid, getpid());
+	assert_true(leader.host[0]);
+	assert_int_equal(leader.former.number, 0);
+	assert_string_equal(leader.former_end, "");
+}
+
+static void record_tells_whom_its_leader_followed(void **state)
+{
+	struct leader leader;
+	struct term *next;
+
+	(void)state;
+	(void)publish(t, LEADER_GRANTED, "");
+	next = fixture_term_after(f, m, ELECTION, "lock released");
+	(void)publish(next, LEADER_GRANTED, "");
+	leader = read_leader();
+	assert_true(epoch_equal(&leader.former, &t->epoch));
+	assert_string_equal(leader.former_end, "lock released");
+	term_unref(next);
 }
 
 static void election_that_nobody_ever_led_is_not_found(void **state)
@@ -295,6 +316,8 @@ static void payload_comes_back_and_nothing_else_is_accepted(void **state)
 		.state = LEADER_CONFIRMED,
 		.member = { { 1, 2, 3 } },
 		.granted_wall_ns = INT64_MAX,
+		.pid = UINT32_MAX,
+		.former = { UINT64_MAX, { { 4 } }, { { 5 } } },
 	};
 	struct leader again;
 	uint8_t buf[LEADER_SIZE_MAX];
@@ -302,6 +325,8 @@ static void payload_comes_back_and_nothing_else_is_accepted(void **state)
 
 	(void)state;
 	memset(leader.address, 'a', FSHA_ADDRESS_MAX);
+	memset(leader.host, 'h', sizeof(leader.host) - 1);
+	memset(leader.former_end, 'e', sizeof(leader.former_end) - 1);
 	len = (size_t)leader_encode(&leader, buf, sizeof(buf));
 	assert_int_equal(leader_decode(buf, len, &again), 0);
 	assert_memory_equal(&again, &leader, sizeof(leader));
@@ -314,7 +339,7 @@ static void payload_comes_back_and_nothing_else_is_accepted(void **state)
 	buf[0] = LEADER_CONFIRMED;
 	buf[len - 1] = '\0';
 	assert_int_equal(leader_decode(buf, len, &again), -EBADMSG);
-	buf[len - 1] = 'a';
+	buf[len - 1] = 'e';
 	assert_int_equal(leader_decode(buf, len, &again), 0);
 	assert_int_equal(leader_encode(&leader, buf, len - 1), -EMSGSIZE);
 }
@@ -383,6 +408,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		leader_test(confirmed_leader_is_read_with_all_that_is_known_of_it),
+		leader_test(record_tells_whom_its_leader_followed),
 		leader_test(election_that_nobody_ever_led_is_not_found),
 		leader_test(newest_version_counts_whoever_wrote_it),
 		leader_test(resignation_is_published_as_no_leader_of_that_term),

@@ -46,7 +46,7 @@ static void start(void *ctx, struct crashfs *disk)
 	assert_int_equal(
 		leader_publish(s->leader.term, LEADER_CONFIRMED, ADDRESS, NULL, NULL, NULL),
 		FSHA_OK);
-	assert_int_equal(history_publish(s->leader.term, NULL, NULL), FSHA_OK);
+	assert_int_equal(history_publish(s->leader.term, NULL), FSHA_OK);
 	holder_start_reader(&s->h, disk, 0);
 }
 

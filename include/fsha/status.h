@@ -54,9 +54,10 @@ typedef struct fsha_term_history {
 	char host[256];
 	int32_t pid;
 	uint32_t reserved0;
-	int64_t granted_wall_ns;
-	int64_t ended_wall_ns; /* 0: not known, or not yet */
-	char end[24]; /* "resigned", "lock released", "heartbeat stopped", "" while it lasts */
+	int64_t granted_wall_ns; /* 0: not known: it ended before it published anything */
+	int64_t ended_wall_ns;   /* 0: not known, or not yet */
+	char end[24]; /* "resigned", "lock released", "heartbeat stopped", "member gone", "expired";
+			 "" while it lasts, or nobody knows */
 } fsha_term_history;
 
 typedef struct fsha_cluster_status {
@@ -84,8 +85,9 @@ FSHA_API fsha_result fsha_status_read(fsha_services *services, uint32_t observe_
 FSHA_API void fsha_status_destroy(fsha_cluster_status *status);
 
 /**
- * The recorded terms of an election, oldest first; free with fsha_free. FSHA_E_NOT_FOUND: no such
- * election. Since 0.1.
+ * The last 64 terms of an election, oldest first, short ones and the present one too; free with
+ * fsha_free. How a leader that died ended is known when it has a successor. FSHA_E_NOT_FOUND: no
+ * such election. Since 0.1.
  */
 FSHA_API fsha_result fsha_history_read(fsha_services *services, const char *election,
 				       fsha_term_history **ret_terms, size_t *ret_count,

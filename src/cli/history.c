@@ -33,7 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "ELECTION",
-	.doc = "The recorded terms of an election, oldest first.",
+	.doc = "The terms of an election, oldest first: who led when, and how it ended.",
 	.children = cli_options_children,
 };
 
@@ -51,18 +51,23 @@ static json_t *term_json(const fsha_term_history *t)
 			 "ended_wall_ns", wall_json(t->ended_wall_ns), "end", t->end);
 }
 
-static json_t *term_row(const fsha_term_history *t)
+/* The last term runs, or nobody knows yet how it ended; of others that is known or lost. */
+static json_t *term_row(const fsha_term_history *t, bool last)
 {
-	char epoch[24], session[FSHA_UUID_TEXT], at[300], granted[CLI_TIME_SIZE];
+	char epoch[24], session[FSHA_UUID_TEXT], at[300] = "-", granted[CLI_TIME_SIZE];
 	char ended[CLI_TIME_SIZE];
 
 	(void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)t->epoch);
-	(void)snprintf(at, sizeof(at), "%s:%d", t->host, (int)t->pid);
+	if (t->pid)
+		(void)snprintf(at, sizeof(at), "%s:%d", t->host, (int)t->pid);
 	fsha_uuid_format(&t->session, session);
 	session[8] = '\0';
 	return json_pack("[s s s s s o]", epoch, session,
 			 cli_output_time(t->granted_wall_ns, granted),
-			 cli_output_time(t->ended_wall_ns, ended), t->end[0] ? t->end : "-",
+			 cli_output_time(t->ended_wall_ns, ended),
+			 t->end[0] ? t->end :
+			 last      ? "-" :
+				     "not recorded",
 			 cli_output_text(at));
 }
 
@@ -80,7 +85,7 @@ static void print_terms(const struct arguments *a, const fsha_term_history *term
 	json_array_append_new(list, json_pack("[s s s s s s]", "EPOCH", "SESSION", "GRANTED",
 					      "ENDED", "HOW", "HOST:PID"));
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, term_row(&terms[i]));
+		json_array_append_new(list, term_row(&terms[i], i + 1 == count));
 	cli_output_table(list);
 }
 

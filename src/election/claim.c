@@ -220,6 +220,9 @@ fsha_result claim_run(const struct claim *q, struct term **ret_term, fsha_error 
 	if (!term)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot claim '%s'", q->election);
 	term->shared = q->shared;
+	term->former = q->from;
+	if (q->former_end)
+		term->former_end = q->former_end;
 	r = fsu_mkdirat(fs, q->election_fd, tenure, FSU_DIR_MODE);
 	if (r < 0) {
 		result = error_os(reterr, r, "mkdir", "cannot claim '%s'", q->election);

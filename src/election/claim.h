@@ -27,7 +27,8 @@ struct claim {
 	const struct fsu_uuid *member;
 	struct lease *lease;
 	bool shared;
-	struct epoch from; /* what the claimant saw */
+	struct epoch from;      /* what the claimant saw */
+	const char *former_end; /* how that term ended, a static text; NULL: not known */
 };
 /*
  * FSHA_OK: granted; `*ret_term` is live. FSHA_E_VERSION: lost to another. Anything else: not

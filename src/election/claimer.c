@@ -218,7 +218,7 @@ static int64_t lead(struct fsha_election *e, struct term *term)
 
 /* ---- claiming ---- */
 
-static void granted(struct fsha_election *e, struct term *term, const char *former_end)
+static void granted(struct fsha_election *e, struct term *term)
 {
 	struct fsha_services *s = e->services;
 
@@ -233,7 +233,6 @@ static void granted(struct fsha_election *e, struct term *term, const char *form
 	e->published_ns = 0;
 	e->publish_due = true;
 	e->history_due = true;
-	e->former_end = former_end;
 	executor_post(s, &e->task);
 	services_unlock(s);
 	worker_wake(&s->janitor);
@@ -262,6 +261,7 @@ static int64_t claim(struct fsha_election *e, struct member *member, const struc
 		.member = &member->id,
 		.lease = &member->lease,
 		.from = *from,
+		.former_end = former_end,
 		.shared = s->options.flags & FSHA_SERVICES_SHARED_TERM,
 	};
 	const int64_t begun_ns = fsu_now_ns(services_fs(s));
@@ -274,7 +274,7 @@ static int64_t claim(struct fsha_election *e, struct member *member, const struc
 	if (result == FSHA_OK) {
 		term->on_fenced = on_fenced;
 		term->on_fenced_ctx = s;
-		granted(e, term, former_end);
+		granted(e, term);
 		return 0;
 	}
 	if (result == FSHA_E_VERSION)

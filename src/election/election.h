@@ -57,8 +57,7 @@ struct fsha_election {
 	int64_t leaving_since_ns; /* when resigning was first tried; 0: not */
 	int64_t due_ns;           /* when the claimer looks at it next */
 	bool history_due;
-	const char *former_end; /* how the term before ours ended, for the history */
-	fsha_error error;       /* to be told to the contender */
+	fsha_error error; /* to be told to the contender */
 	bool has_error;
 	struct member *stands_as; /* the member that shows it; NULL: none */
 	uint64_t stands_number;

@@ -1,6 +1,11 @@
 /*
- * Who led when, and how each term ended: elections/<name>/@history~<v>, at most HISTORY_MAX terms,
- * written by the leader in the background after its grant. For people; nothing depends on it.
+ * Who led when, and how each term ended; at most HISTORY_MAX terms. For people; nothing depends on
+ * it.
+ *
+ * Nothing is written for it while leaders change: each leader record tells of its own term and how
+ * the one before it ended. A leader that stays gathers them in the background as
+ * elections/<name>/@history~<v>, and only then cleans them away. So what is known at any time is
+ * the epoch file, the records in leaders/ and that one together.
  */
 #ifndef SRC_ELECTION_HISTORY_H
 #define SRC_ELECTION_HISTORY_H
@@ -10,6 +15,7 @@
 
 #define HISTORY_KEY "@history"
 #define HISTORY_MAX 64
+#define HISTORY_RESIGNED "resigned"
 #define HISTORY_SIZE_MAX (4 + HISTORY_MAX * 400)
 
 struct history {
@@ -26,7 +32,10 @@ int history_decode(const uint8_t *buf, size_t len, struct history *ret_history);
  */
 fsha_result history_read(const struct cluster *c, int election_fd, const char *component,
 			 struct history *ret_history, char *ret_file_name, fsha_error *reterr);
-/* Add the term, and how the one before it ended. */
-fsha_result history_publish(struct term *term, const char *former_end, fsha_error *reterr);
+/* All that is known. CORRUPT: the recorded history is damaged. */
+fsha_result history_gather(const struct cluster *c, int election_fd, const char *component,
+			   struct history *ret_history, fsha_error *reterr);
+/* Record all that is known; then older leader records are needed no more. */
+fsha_result history_publish(struct term *term, fsha_error *reterr);
 
 #endif

@@ -25,6 +25,7 @@ struct term *term_create(const struct cluster *c, int election_fd, const char *e
 	t->lease = lease;
 	t->seat_lock = (struct fsu_lock)FSU_LOCK_INIT;
 	t->granted_wall_ns = fsu_wall_ns(c->fs);
+	t->former_end = "";
 	atomic_init(&t->refs, 1);
 	tenure_format(epoch->number, &epoch->session, t->tenure);
 	t->election = fsu_strdup(c->fs, election);

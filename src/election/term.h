@@ -53,6 +53,10 @@ struct term {
 	_Atomic uint64_t doubts[TERM_DOUBTS];
 	_Atomic bool doubts_lost;
 	int64_t granted_wall_ns;
+	/* Whom it followed (number 0: nobody), and how that term ended: a static text, "" not
+	 * known. */
+	struct epoch former;
+	const char *former_end;
 	/* Told once when a commit finds the term fenced. May be NULL; must not block. */
 	void (*on_fenced)(void *ctx);
 	void *on_fenced_ctx;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/cluster/layout.h"
+#include "src/member/info.h"
 #include "src/record/name.h"
 #include "src/result/error.h"
 
@@ -23,6 +24,12 @@ ssize_t leader_encode(const struct leader *leader, uint8_t *buf, size_t size)
 	fsu_put_u64(&w, (uint64_t)leader->granted_wall_ns);
 	fsu_put_uuid(&w, &leader->member);
 	fsu_put_bytes(&w, leader->address, strlen(leader->address));
+	fsu_put_u32(&w, leader->pid);
+	fsu_put_bytes(&w, leader->host, strlen(leader->host));
+	fsu_put_u64(&w, leader->former.number);
+	fsu_put_uuid(&w, &leader->former.session);
+	fsu_put_uuid(&w, &leader->former.member);
+	fsu_put_bytes(&w, leader->former_end, strlen(leader->former_end));
 	return w.error ? w.error : (ssize_t)w.len;
 }
 
@@ -35,6 +42,12 @@ int leader_decode(const uint8_t *buf, size_t len, struct leader *ret_leader)
 	leader.granted_wall_ns = (int64_t)fsu_get_u64(&r);
 	fsu_get_uuid(&r, &leader.member);
 	fsu_get_text(&r, leader.address, sizeof(leader.address));
+	leader.pid = fsu_get_u32(&r);
+	fsu_get_text(&r, leader.host, sizeof(leader.host));
+	leader.former.number = fsu_get_u64(&r);
+	fsu_get_uuid(&r, &leader.former.session);
+	fsu_get_uuid(&r, &leader.former.member);
+	fsu_get_text(&r, leader.former_end, sizeof(leader.former_end));
 	if (fsu_reader_end(&r) < 0 || leader.state > LEADER_CONFIRMED ||
 	    (leader.state != LEADER_CONFIRMED && leader.address[0]))
 		return -EBADMSG;
@@ -42,14 +55,24 @@ int leader_decode(const uint8_t *buf, size_t len, struct leader *ret_leader)
 	return 0;
 }
 
+void leader_of_term(const struct term *t, enum leader_state state, struct leader *ret_leader)
+{
+	*ret_leader = (struct leader){
+		.state = state,
+		.epoch = t->epoch.number,
+		.session = t->epoch.session,
+		.member = t->epoch.member,
+		.granted_wall_ns = t->granted_wall_ns,
+		.former = t->former,
+	};
+	assert(strlen(t->former_end) < sizeof(ret_leader->former_end));
+	memcpy(ret_leader->former_end, t->former_end, strlen(t->former_end));
+	info_of_process(ret_leader->host, &ret_leader->pid);
+}
+
 fsha_result leader_publish(struct term *t, enum leader_state state, const char *address,
 			   const fsha_version *floor, fsha_version *ret_version, fsha_error *reterr)
 {
-	struct leader leader = {
-		.state = state,
-		.member = t->epoch.member,
-		.granted_wall_ns = t->granted_wall_ns,
-	};
 	uint8_t payload[LEADER_SIZE_MAX];
 	struct term_write write = {
 		.dir_fd = t->cluster->leaders_fd,
@@ -59,10 +82,12 @@ fsha_result leader_publish(struct term *t, enum leader_state state, const char *
 		.data = payload,
 	};
 	const int64_t begun_ns = fsu_now_ns(t->cluster->fs);
+	struct leader leader;
 	fsha_result result;
 	ssize_t n;
 
 	assert(strlen(address) <= FSHA_ADDRESS_MAX);
+	leader_of_term(t, state, &leader);
 	memcpy(leader.address, address, strlen(address));
 	n = leader_encode(&leader, payload, sizeof(payload));
 	assert(n > 0);
@@ -90,6 +115,7 @@ fsha_result leader_read_file(const struct cluster *c, const char *file_name,
 	} else {
 		leader.epoch = record.head.epoch;
 		leader.session = record.head.session;
+		leader.written_wall_ns = record.head.wall_ns;
 		*ret_leader = leader;
 	}
 	record_done(c->fs, &record);

@@ -9,6 +9,7 @@
 
 #include "fsutil/fsu_file.h"
 #include "src/cluster/layout.h"
+#include "src/election/history.h"
 #include "src/election/tenure.h"
 #include "src/leader/leader.h"
 #include "src/maintenance/action.h"
@@ -229,7 +230,8 @@ static void do_duties(struct actions *a, struct term *t, struct duty *duties, si
 	}
 	if (orphans)
 		(void)orphans_look(a->services, t, NULL, tell_orphan, a);
-	leader_clean(t);
+	if (history_publish(t, NULL) == FSHA_OK)
+		leader_clean(t);
 	for (int i = 0; i < TRASH_ROUNDS; i++)
 		if (tenure_empty_trash(t->cluster, t->election_fd, TRASH_BATCH) <= 0)
 			break;

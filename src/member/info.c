@@ -31,13 +31,22 @@ static void read_boot_id(const struct fsu *fs, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
-void info_collect(const struct cluster *cluster, struct member_info *ret_info)
+void info_of_process(char *ret_host, uint32_t *ret_pid)
 {
-	struct member_info info = { .pid = (uint32_t)getpid() };
 	struct utsname name;
 
+	ret_host[0] = '\0';
 	if (uname(&name) == 0)
-		(void)snprintf(info.host, sizeof(info.host), "%s", name.nodename);
+		(void)snprintf(ret_host, INFO_HOST_SIZE, "%s", name.nodename);
+	*ret_pid = (uint32_t)getpid();
+}
+
+void info_collect(const struct cluster *cluster, struct member_info *ret_info)
+{
+	struct member_info info = { .pid = 0 };
+
+	_Static_assert(sizeof(info.host) == INFO_HOST_SIZE, "it is filled by that size");
+	info_of_process(info.host, &info.pid);
 	read_boot_id(cluster->fs, info.boot_id, sizeof(info.boot_id));
 	(void)snprintf(info.version, sizeof(info.version), "%s", fsha_library_version());
 	info.started_wall_ns = fsu_wall_ns(cluster->fs);

@@ -46,18 +46,22 @@ static void clean_stores(struct fsha_services *s)
 }
 
 static void clean_election(struct fsha_election *e, struct term *t, bool history_due,
-			   const char *former_end, int64_t published_ns)
+			   int64_t published_ns)
 {
 	struct fsha_services *s = e->services;
 
-	if (history_due && history_publish(t, former_end, NULL) == FSHA_OK) {
+	if (history_due && history_publish(t, NULL) == FSHA_OK) {
+		history_due = false;
 		services_lock(s);
 		if (e->term == t)
 			e->history_due = false;
 		services_unlock(s);
 	}
-	/* Old records stay for a while, so that quick listings never miss an election. */
-	if (fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
+	/*
+	 * Old records stay for a while, so that quick listings never miss an election, and until
+	 * what they tell of former terms is in the history.
+	 */
+	if (!history_due && fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
 		leader_clean(t);
 	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
 }
@@ -66,7 +70,6 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 struct led {
 	struct fsha_election *election; /* a reference */
 	struct term *term;              /* a reference */
-	const char *former_end;
 	bool history_due;
 	int64_t published_ns;
 };
@@ -90,8 +93,7 @@ static struct led *take_led(struct fsha_services *s, size_t *ret_count)
 		if (!election_leads(e) || !e->published_ns)
 			continue;
 		atomic_fetch_add(&e->refs, 1);
-		led[n++] = (struct led){ e, term_ref(e->term), e->former_end, e->history_due,
-					 e->published_ns };
+		led[n++] = (struct led){ e, term_ref(e->term), e->history_due, e->published_ns };
 	}
 	services_unlock(s);
 	*ret_count = n;
@@ -105,7 +107,7 @@ static bool clean_elections(struct fsha_services *s)
 	struct led *led = take_led(s, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		clean_election(led[i].election, led[i].term, led[i].history_due, led[i].former_end,
+		clean_election(led[i].election, led[i].term, led[i].history_due,
 			       led[i].published_ns);
 		upkeep_stores(s, led[i].term);
 		term_unref(led[i].term);

@@ -338,27 +338,6 @@ void fsha_status_destroy(fsha_cluster_status *status)
 	fsu_release(fs, snap);
 }
 
-/*
- * The record may be replaced between the listing and the reading; an election without one has an
- * empty history.
- */
-static fsha_result read_history(const struct cluster *c, int election_fd, const char *component,
-				struct history *ret_history, fsha_error *reterr)
-{
-	fsha_result result = FSHA_E_NOT_FOUND;
-	char file[NAME_SIZE] = "";
-
-	for (int i = 0; i < 10 && result == FSHA_E_NOT_FOUND; i++) {
-		result = history_read(c, election_fd, component, ret_history, file, reterr);
-		if (!file[0])
-			break;
-	}
-	if (result != FSHA_E_NOT_FOUND)
-		return result;
-	ret_history->count = 0;
-	return FSHA_OK;
-}
-
 fsha_result fsha_history_read(fsha_services *s, const char *election, fsha_term_history **ret_terms,
 			      size_t *ret_count, fsha_error *reterr)
 {
@@ -376,7 +355,7 @@ fsha_result fsha_history_read(fsha_services *s, const char *election, fsha_term_
 		return result;
 	h = fsu_alloc(services_fs(s), sizeof(*h));
 	if (h)
-		result = read_history(&s->cluster, fd, component, h, reterr);
+		result = history_gather(&s->cluster, fd, component, h, reterr);
 	(void)fsu_close(services_fs(s), fd); /* a directory */
 	if (!h)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot read the history of '%s'",

@@ -338,7 +338,7 @@ static void read_elections(const struct cluster *c)
 
 	(void)leader_read(c, "dispatcher", &leader, &error);
 	if (fd >= 0) {
-		(void)history_read(c, fd, "dispatcher", &history, NULL, &error);
+		(void)history_gather(c, fd, "dispatcher", &history, &error);
 		(void)fsu_close(c->fs, fd);
 	}
 	FUZZ_CHECK(fsu_uuid_parse(SESSION, FSU_UUID_HEX, &id) == 0);

@@ -128,6 +128,12 @@ struct member *fixture_member(struct fixture *f, unsigned client)
 
 struct term *fixture_term(struct fixture *f, struct member *member, const char *election)
 {
+	return fixture_term_after(f, member, election, NULL);
+}
+
+struct term *fixture_term_after(struct fixture *f, struct member *member, const char *election,
+				const char *former_end)
+{
 	const struct cluster *c = member->cluster;
 	fsha_error error = FSHA_ERROR_INIT;
 	struct claim claim = {
@@ -136,6 +142,7 @@ struct term *fixture_term(struct fixture *f, struct member *member, const char *
 		.election = election,
 		.member = &member->id,
 		.lease = &member->lease,
+		.former_end = former_end,
 	};
 	struct term *term = NULL;
 	struct fsu_list list;

@@ -78,6 +78,9 @@ struct member *fixture_member(struct fixture *f, unsigned client);
  * number is one above the last one. term_unref it.
  */
 struct term *fixture_term(struct fixture *f, struct member *member, const char *election);
+/* The same by a leader who knows how the term before ended: a static text. */
+struct term *fixture_term_after(struct fixture *f, struct member *member, const char *election,
+				const char *former_end);
 
 /* The last calls to stderr: cmocka cuts long messages off. */
 void fixture_print_log(struct fixture *f);

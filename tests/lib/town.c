@@ -65,7 +65,7 @@ void town_start(struct town *t, struct crashfs *disk)
 	claim_job(t);
 	must(t, leader_publish(t->a.term, LEADER_CONFIRMED, "here", NULL, NULL, &t->a.error));
 	must(t, leader_publish(t->job_term, LEADER_CONFIRMED, "there", NULL, NULL, &t->a.error));
-	must(t, history_publish(t->a.term, "resigned", &t->a.error));
+	must(t, history_publish(t->a.term, &t->a.error));
 	must(t, actor_add(&t->a, TOWN_JOB, "graph"));
 	must(t, actor_add(&t->a, TOWN_JOB_2, "graph"));
 	town_write(t, LAYOUT_RUNNING_JOBS, ACTOR_ELECTION, FSU_KIND_RUNNING_JOB, false, TOWN_JOB,
