@@ -10,6 +10,8 @@
 #include "src/metrics/counters.h"
 #include "src/metrics/exposition.h"
 
+#define CLUSTER "01234567-89ab-cdef-0123-456789abcdef"
+
 static struct counters c;
 
 static int setup(void **state)
@@ -98,11 +100,26 @@ static void check_text(struct exposition *x, const char *expected)
 
 static void labels_are_escaped(void **state)
 {
-	struct exposition x = { .fs = &fsu_posix };
+	struct exposition x = { .fs = &fsu_posix, .cluster = CLUSTER };
 
 	(void)state;
 	exposition_count(&x, "m", "l", "a\"b\\c\nd", 7);
-	check_text(&x, "m{l=\"a\\\"b\\\\c\\nd\"} 7\n");
+	check_text(&x, "m{cluster=\"" CLUSTER "\",l=\"a\\\"b\\\\c\\nd\"} 7\n");
+}
+
+static void every_sample_names_its_cluster(void **state)
+{
+	static const struct fsu_uuid cluster = { { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+						   0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
+						   0xef } };
+	struct exposition x;
+
+	(void)state;
+	exposition_init(&x, &fsu_posix, &cluster);
+	exposition_count(&x, "m", NULL, NULL, 1);
+	exposition_seconds(&x, "s", "l", "v", 2 * FSU_NS_PER_S);
+	check_text(&x, "m{cluster=\"" CLUSTER "\"} 1\n"
+		       "s{cluster=\"" CLUSTER "\",l=\"v\"} 2\n");
 }
 
 static void a_label_that_is_too_long_is_cut_and_still_closed(void **state)
@@ -166,7 +183,8 @@ static void memory_that_runs_out_leaves_nothing(void **state)
 		for (int i = 0; i < 1000; i++)
 			exposition_count(&x, "metric", "label", "value", 1);
 		if (exposition_end(&x, &text, &len) == 0)
-			assert_int_equal(len, 1000 * strlen("metric{label=\"value\"} 1\n"));
+			assert_int_equal(len,
+					 1000 * strlen("metric{cluster=\"\",label=\"value\"} 1\n"));
 		else
 			failures++;
 		fsu_release(&fs, text);
@@ -183,6 +201,7 @@ int main(void)
 		TEST(a_duration_falls_into_the_first_bucket_that_holds_it),
 		TEST(every_operation_has_a_name_of_its_own),
 		TEST(labels_are_escaped),
+		TEST(every_sample_names_its_cluster),
 		TEST(a_label_that_is_too_long_is_cut_and_still_closed),
 		TEST(seconds_have_a_point_in_every_locale),
 		TEST(memory_that_runs_out_leaves_nothing),

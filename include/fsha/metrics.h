@@ -1,6 +1,9 @@
 /*
  * Metrics: what a services object did and how long it took, and how the cluster stands on disk; as
  * structs, and as text that Prometheus reads. examples/prometheus/alerts.yml has the alerts.
+ *
+ * Every line of the text has the label `cluster`, the id that the cluster got when it was made
+ * (fsha_cluster_status): clusters of one name are told apart by it. fsha_cluster_info has the path.
  */
 #ifndef FSHA_METRICS_H
 #define FSHA_METRICS_H

@@ -123,11 +123,20 @@ static int count_finding(void *ctx, const fsha_finding *f)
 	return 0;
 }
 
-static fsha_result add_findings(const fsha_config *config, FILE *out, fsha_error *reterr)
+static fsha_result add_findings(const fsha_config *config, fsha_services *services, FILE *out,
+				fsha_error *reterr)
 {
+	fsha_cluster_status *status = NULL;
 	struct findings found = { 0 };
+	char cluster[FSHA_UUID_TEXT];
 	fsha_result result;
 
+	/* The label that all metrics of a cluster have. */
+	result = fsha_status_read(services, 0, &status, reterr);
+	if (result != FSHA_OK)
+		return result;
+	memcpy(cluster, status->cluster, sizeof(cluster));
+	fsha_status_destroy(status);
 	result = fsha_verify(config, count_finding, &found, NULL, reterr);
 	if (result != FSHA_OK)
 		return result;
@@ -135,8 +144,10 @@ static fsha_result add_findings(const fsha_config *config, FILE *out, fsha_error
 	      "# TYPE fsha_cluster_findings gauge\n",
 	      out);
 	for (size_t i = 0; i < found.count; i++)
-		fprintf(out, "fsha_cluster_findings{severity=\"%s\",code=\"%s\"} %llu\n",
-			fsha_severity_name(found.codes[i].severity), found.codes[i].code,
+		fprintf(out,
+			"fsha_cluster_findings{cluster=\"%s\",severity=\"%s\",code=\"%s\"} "
+			"%llu\n",
+			cluster, fsha_severity_name(found.codes[i].severity), found.codes[i].code,
 			found.codes[i].count);
 	return FSHA_OK;
 }
@@ -171,7 +182,7 @@ static fsha_result show(const struct arguments *a, const fsha_config *config,
 		return cli_error_set(reterr, FSHA_E_NOMEM, errno, "cannot write the metrics");
 	result = add_cluster(a, services, memory, reterr);
 	if (result == FSHA_OK && a->verify)
-		result = add_findings(config, memory, reterr);
+		result = add_findings(config, services, memory, reterr);
 	if (fclose(memory) != 0 && result == FSHA_OK)
 		result = cli_error_set(reterr, FSHA_E_NOMEM, errno, "cannot write the metrics");
 	if (result == FSHA_OK && a->output)

@@ -119,21 +119,44 @@ static bool has_leader(const fsha_election_status *e)
 	       fsha_liveness_is_alive(e->holder_status->liveness) != 0;
 }
 
-static void put_status(struct exposition *x, const fsha_cluster_status *status)
+static void put_elections(struct exposition *x, const fsha_cluster_status *status)
 {
-	static const char *const states[] = { "unknown", "dead", "alive" };
-	uint64_t members[3] = { 0 };
-
 	exposition_head(x, "fsha_cluster_has_leader", "gauge",
 			"1 when a member that is not known to be dead holds the election.");
 	for (size_t i = 0; i < status->election_count; i++)
 		exposition_count(x, "fsha_cluster_has_leader", "election",
 				 status->elections[i].name, has_leader(&status->elections[i]));
+	exposition_head(
+		x, "fsha_cluster_contenders", "gauge",
+		"Members that contend for the election, with the one that holds it, dead or "
+		"not.");
+	for (size_t i = 0; i < status->election_count; i++)
+		exposition_count(x, "fsha_cluster_contenders", "election",
+				 status->elections[i].name,
+				 status->elections[i].standby_count +
+					 !fsha_uuid_is_null(&status->elections[i].holder));
+	exposition_head(x, "fsha_cluster_leader_epoch", "gauge",
+			"Epoch of the leader whose address is published; no sample without one, "
+			"so that it changes with leaders, and not with commands that write.");
+	for (size_t i = 0; i < status->election_count; i++)
+		if (status->elections[i].leader.confirmed)
+			exposition_count(x, "fsha_cluster_leader_epoch", "election",
+					 status->elections[i].name, status->elections[i].epoch);
 	exposition_head(x, "fsha_cluster_epoch", "gauge",
-			"Epoch of the last term begun; it counts the changes of leader.");
+			"Epoch of the last term begun; every command that writes is a term.");
 	for (size_t i = 0; i < status->election_count; i++)
 		exposition_count(x, "fsha_cluster_epoch", "election", status->elections[i].name,
 				 status->elections[i].epoch);
+}
+
+static void put_status(struct exposition *x, const fsha_cluster_status *status, const char *path)
+{
+	static const char *const states[] = { "unknown", "dead", "alive" };
+	uint64_t members[3] = { 0 };
+
+	exposition_head(x, "fsha_cluster_info", "gauge", "Where this host has the cluster.");
+	exposition_count(x, "fsha_cluster_info", "path", path, 1);
+	put_elections(x, status);
 	for (size_t i = 0; i < status->member_count; i++)
 		members[fsha_liveness_is_alive(status->members[i].liveness) + 1]++;
 	exposition_head(x, "fsha_cluster_members", "gauge", "Members by whether they live.");
@@ -157,8 +180,8 @@ fsha_result fsha_metrics_cluster_text(fsha_services *s, uint32_t observe_ms, cha
 	result = fsha_status_read(s, observe_ms, &status, reterr);
 	if (result != FSHA_OK)
 		return result;
-	x = (struct exposition){ .fs = services_fs(s) };
-	put_status(&x, status);
+	exposition_init(&x, services_fs(s), &s->cluster.id);
+	put_status(&x, status, s->cluster.path);
 	fsha_status_destroy(status);
 	r = put_places(&x, s);
 	if (r == 0)

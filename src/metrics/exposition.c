@@ -8,6 +8,12 @@
 #define LINE_MAX_SIZE 2048 /* of one call of exposition_printf */
 #define LABEL_SIZE 512
 
+void exposition_init(struct exposition *x, const struct fsu *fs, const struct fsu_uuid *cluster)
+{
+	*x = (struct exposition){ .fs = fs };
+	fsha_uuid_format((const fsha_uuid *)cluster, x->cluster);
+}
+
 static bool reserve(struct exposition *x, size_t more)
 {
 	size_t size = x->size ? x->size : 4096;
@@ -48,23 +54,25 @@ void exposition_head(struct exposition *x, const char *metric, const char *type,
 	exposition_printf(x, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
 }
 
-/* {label="value"}, escaped as the format wants it; "" without a label. */
-static const char *label_text(const char *label, const char *value, char *text)
+/* {cluster="...",label="value"}, escaped as the format wants it; `label` may be NULL. */
+static const char *label_text(const struct exposition *x, const char *label, const char *value,
+			      char *text)
 {
-	size_t n = 0;
+	size_t n = (size_t)snprintf(text, LABEL_SIZE, "{cluster=\"%s\"", x->cluster);
 
-	if (!label)
-		return "";
-	n = (size_t)snprintf(text, LABEL_SIZE, "{%s=\"", label);
-	for (; *value && n < LABEL_SIZE - 5; value++) {
-		if (*value == '\\' || *value == '"' || *value == '\n')
-			text[n++] = '\\';
-		text[n] = *value;
-		if (*value == '\n')
-			text[n] = 'n';
-		n++;
+	if (label) {
+		n += (size_t)snprintf(text + n, LABEL_SIZE - n, ",%s=\"", label);
+		for (; *value && n < LABEL_SIZE - 5; value++) {
+			if (*value == '\\' || *value == '"' || *value == '\n')
+				text[n++] = '\\';
+			text[n] = *value;
+			if (*value == '\n')
+				text[n] = 'n';
+			n++;
+		}
+		text[n++] = '"';
 	}
-	(void)strcpy(text + n, "\"}");
+	(void)strcpy(text + n, "}");
 	return text;
 }
 
@@ -73,7 +81,7 @@ void exposition_count(struct exposition *x, const char *metric, const char *labe
 {
 	char text[LABEL_SIZE];
 
-	exposition_printf(x, "%s%s %llu\n", metric, label_text(label, value, text),
+	exposition_printf(x, "%s%s %llu\n", metric, label_text(x, label, value, text),
 			  (unsigned long long)count);
 }
 
@@ -82,7 +90,7 @@ void exposition_seconds(struct exposition *x, const char *metric, const char *la
 {
 	char text[LABEL_SIZE], seconds[EXPOSITION_SECONDS];
 
-	exposition_printf(x, "%s%s %s\n", metric, label_text(label, value, text),
+	exposition_printf(x, "%s%s %s\n", metric, label_text(x, label, value, text),
 			  exposition_seconds_text(ns, seconds));
 }
 

@@ -9,15 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fsha/types.h"
 #include "fsutil/fsu_ops.h"
+#include "fsutil/fsu_uuid.h"
 
+/* Every sample carries the label `cluster`, so that those of two clusters are never taken for one.
+ */
 struct exposition {
 	const struct fsu *fs;
+	char cluster[FSHA_UUID_TEXT];
 	char *text;
 	size_t len, size;
 	bool failed; /* out of memory */
 };
 
+void exposition_init(struct exposition *x, const struct fsu *fs, const struct fsu_uuid *cluster);
 /* The lines that go before a metric's first sample. `type`: "counter", "gauge", "histogram". */
 void exposition_head(struct exposition *x, const char *metric, const char *type, const char *help);
 /* `label` may be NULL; its value is escaped. */

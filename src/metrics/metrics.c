@@ -54,10 +54,11 @@ static void put_operations(struct exposition *x, const fsha_metrics *m)
 		};
 
 		for (size_t j = 0; j < sizeof(outcomes) / sizeof(outcomes[0]); j++)
-			exposition_printf(
-				x, "fsha_operations_total{operation=\"%s\",outcome=\"%s\"} %llu\n",
-				fsha_operation_text((fsha_operation)i), outcomes[j].name,
-				(unsigned long long)outcomes[j].count);
+			exposition_printf(x,
+					  "fsha_operations_total{cluster=\"%s\",operation=\"%s\","
+					  "outcome=\"%s\"} %llu\n",
+					  x->cluster, fsha_operation_text((fsha_operation)i),
+					  outcomes[j].name, (unsigned long long)outcomes[j].count);
 	}
 }
 
@@ -72,18 +73,21 @@ static void put_histogram(struct exposition *x, const char *name, const fsha_ope
 
 		sum += o->buckets[i];
 		if (bound_ns == INT64_MAX)
-			exposition_printf(x, "%s_bucket{operation=\"%s\",le=\"+Inf\"} %llu\n",
-					  metric, name, (unsigned long long)sum);
+			exposition_printf(
+				x, "%s_bucket{cluster=\"%s\",operation=\"%s\",le=\"+Inf\"} %llu\n",
+				metric, x->cluster, name, (unsigned long long)sum);
 		else
-			exposition_printf(x, "%s_bucket{operation=\"%s\",le=\"%s\"} %llu\n", metric,
-					  name, exposition_seconds_text(bound_ns, seconds),
-					  (unsigned long long)sum);
+			exposition_printf(
+				x, "%s_bucket{cluster=\"%s\",operation=\"%s\",le=\"%s\"} %llu\n",
+				metric, x->cluster, name,
+				exposition_seconds_text(bound_ns, seconds),
+				(unsigned long long)sum);
 	}
-	exposition_printf(x, "%s_sum{operation=\"%s\"} %s\n", metric, name,
-			  exposition_seconds_text((int64_t)o->total_ns, seconds));
+	exposition_printf(x, "%s_sum{cluster=\"%s\",operation=\"%s\"} %s\n", metric, x->cluster,
+			  name, exposition_seconds_text((int64_t)o->total_ns, seconds));
 	/* Of the buckets, so that the two agree while others count on. */
-	exposition_printf(x, "%s_count{operation=\"%s\"} %llu\n", metric, name,
-			  (unsigned long long)sum);
+	exposition_printf(x, "%s_count{cluster=\"%s\",operation=\"%s\"} %llu\n", metric, x->cluster,
+			  name, (unsigned long long)sum);
 }
 
 /* What is listed under the mutex, and printed after it. */
@@ -183,7 +187,7 @@ fsha_result fsha_metrics_text(fsha_services *s, char **ret_text, size_t *ret_siz
 
 	if (!s || !ret_text || !ret_size)
 		return error_set(reterr, FSHA_E_INVALID, 0, "metrics", "an argument is NULL");
-	x = (struct exposition){ .fs = services_fs(s) };
+	exposition_init(&x, services_fs(s), &s->cluster.id);
 	(void)fsha_metrics_read(s, &m, NULL); /* its arguments are good */
 	if (take_elections(s, &lines, &count) < 0)
 		return error_os(reterr, -ENOMEM, "alloc", "cannot write the metrics");
