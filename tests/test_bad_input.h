@@ -2,9 +2,13 @@
 #ifndef TESTS_TEST_BAD_INPUT_H
 #define TESTS_TEST_BAD_INPUT_H
 
+#include <spawn.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "tests/test_services.h"
+
+extern char **environ;
 
 enum thing {
 	THING_FIFO,
@@ -46,6 +50,21 @@ static inline bool make_thing(enum thing thing, const char *path)
 static inline void remove_thing(const char *path)
 {
 	assert_int_equal(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* As a person would who takes a copy of a cluster at rest. */
+static inline void copy_tree(const char *from, const char *to)
+{
+	char program[] = "cp", option[] = "-a", source[600], target[600];
+	char *argv[] = { program, option, source, target, NULL };
+	int status = 0;
+	pid_t pid;
+
+	(void)snprintf(source, sizeof(source), "%s", from);
+	(void)snprintf(target, sizeof(target), "%s", to);
+	assert_int_equal(posix_spawnp(&pid, "cp", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 #endif

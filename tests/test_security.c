@@ -1,19 +1,19 @@
 /*
  * Hostile things in the shared directory: whatever lies in the place of any file or directory of
- * ours, nothing outside is read, written or removed through it, and nobody waits for it.
+ * ours, nothing outside is changed or removed through it, and nobody waits for it.
  *
  * One sound cluster is made; then for each place and each thing it is copied, the place is taken by
  * the thing, and everything that there is to do with a cluster is done to it. How it ends is
  * another test's business (tests/test_bad_input*.c); here the outside must be as it was.
+ *
+ * That nothing outside is read as ours is in tests/test_security_links.c.
  */
 #include "tests/test_bad_input.h"
 
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "tests/lib/run.h"
 
@@ -21,8 +21,6 @@
 #define STRANGER "0123456789abcdef0123456789abcdef"
 #define SESSION "fedcba9876543210fedcba9876543210"
 #define CASE_S 20 /* nobody waits: what takes longer hangs */
-
-extern char **environ;
 
 /* A '*' at the end: the last name that begins so. Directories first. */
 static const char *const places[] = {
@@ -181,21 +179,6 @@ static fsha_services *open_impatient(void)
 }
 
 /* ---- The cluster ---- */
-
-/* As a person would who takes a copy of a cluster at rest. */
-static void copy_tree(const char *from, const char *to)
-{
-	char program[] = "cp", option[] = "-a", source[256], target[256];
-	char *argv[] = { program, option, source, target, NULL };
-	int status = 0;
-	pid_t pid;
-
-	(void)snprintf(source, sizeof(source), "%s", from);
-	(void)snprintf(target, sizeof(target), "%s", to);
-	assert_int_equal(posix_spawnp(&pid, "cp", NULL, NULL, argv, environ), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
 
 static void use_stores(fsha_services *s)
 {
