@@ -130,6 +130,63 @@ test_damage_is_found_before_anything_changes() {
 	equal "$(get $one)" changed
 }
 
+test_a_dry_run_says_what_it_verified() {
+	put $one graph
+	expect 0 backup "$dir/backup.tar.gz"
+	put $two another
+	expect 0 restore --dry-run "$dir/backup.tar.gz"
+	equal "$out" "verified 1 values, 6 bytes; nothing was changed"
+	expect 0 --json restore --dry-run "$dir/backup.tar.gz"
+	equal "$(json .values)/$(json .bytes)/$(json .removed)" 1/6/0
+	equal "$(get $two)" another
+}
+
+# lost DIRECTORY COMMAND...: it fails and says so.
+lost() {
+	expect 126 "${@:2}"
+	matches "$err" "has lost '$1'"
+}
+
+test_a_lost_directory_is_damage_and_not_an_empty_store() {
+	local storage=$dir/storage/default
+	put $one graph
+	"$FSHA" state space put name --election somebody <<<value
+	expect 0 backup "$dir/good.tar.gz"
+	for lost in job_graphs job_results running_jobs workers checkpoints blobs state; do
+		mv "$storage/$lost" "$dir/away"
+		expect 2 verify
+		matches "$out" "directory-missing.*$lost"
+		lost $lost backup "$dir/backup.tar.gz"
+		lost $lost backup --each-store "$dir/backup.tar.gz"
+		equal "$(find "$dir" -name 'backup.tar.gz*' | wc -l)" 0
+		case $lost in
+		job_graphs)
+			lost $lost job ls
+			lost $lost job get $one
+			printf changed | lost $lost job put $one
+			;;
+		job_results) lost $lost result ls ;;
+		running_jobs) lost $lost running ls ;;
+		workers) lost $lost worker ls ;;
+		checkpoints) lost $lost checkpoint ls $one ;;
+		blobs) lost $lost blob ls ;;
+		state)
+			lost $lost state space ls
+			lost $lost state space get name
+			;;
+		esac
+		[ ! -e "$storage/$lost" ] || fail "$lost was made again"
+		mv "$dir/away" "$storage/$lost"
+		expect 0 verify
+	done
+	rm -r "$storage/job_graphs" "$storage/state"
+	expect 0 restore "$dir/good.tar.gz"
+	matches "$out" '^restored 2 values, 12 bytes$'
+	equal "$(get $one)" graph
+	equal "$("$FSHA" state space get name --election somebody)" value
+	expect 0 verify
+}
+
 test_a_backup_that_fails_leaves_no_file() {
 	expect 124 backup "$dir/backup.tar.gz"
 	put $one graph

@@ -191,16 +191,26 @@ static void a_part_is_restored_alone(void **state)
 	memory_done(&m);
 }
 
-static void a_dry_run_changes_nothing(void **state)
+static void a_dry_run_tells_what_it_verified_and_changes_nothing(void **state)
 {
+	const fsha_restore_options dry_run = { sizeof(dry_run), FSHA_RESTORE_DRY_RUN, 0, NULL, 0 };
+	const fsha_backup_source source = { sizeof(source), &m, rewind_items, next_item,
+					    read_item };
+	fsha_backup_summary summary = FSHA_BACKUP_SUMMARY_INIT;
 	fsha_services *s = open_services();
 
 	(void)state;
 	fill(s);
 	take(s, &m);
 	change(s);
-	assert_ok(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN));
+	assert_ok(fsha_backup_restore(s, &dry_run, &source, &summary, &t.error));
 	check_changed(s);
+	assert_int_equal(summary.values, 4);
+	assert_int_equal(summary.bytes, strlen("first"
+					       "second"
+					       "third"
+					       "graph"));
+	assert_int_equal(summary.removed, 0);
 	damage_item(&m, "state/two");
 	assert_refused(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN), FSHA_E_CORRUPT,
 		       "state/two/a~");
@@ -254,6 +264,84 @@ static void no_damage_to_a_backup_passes(void **state)
 #define SOME_VERSION "~0000000000000001.0000000000000001.0000"
 #define ITS_OTHER_VERSION "~0000000000000001.0000000000000002.0000"
 
+/* The stores that every cluster has. */
+static const char *const of_all[] = { "job_graphs", "job_results", "running_jobs", "workers" };
+
+/* The same backup with a manifest that says nothing of one store. */
+static void drop_store(struct memory *backup, const char *directory)
+{
+	struct item *item = &backup->items[backup->count - 1];
+	struct manifest manifest;
+	size_t n = 0;
+	char *text;
+
+	manifest_init(&manifest, &fsu_posix);
+	assert_ok(manifest_decode(&manifest, (char *)item->data, item->size, &t.error));
+	while (n < manifest.store_count && strcmp(manifest.stores[n].directory, directory) != 0)
+		n++;
+	assert_true(n < manifest.store_count);
+	fsu_release(&fsu_posix, manifest.stores[n].directory);
+	fsu_release(&fsu_posix, manifest.stores[n].election);
+	manifest.stores[n] = manifest.stores[--manifest.store_count];
+	free(item->data);
+	assert_int_equal(manifest_encode(&manifest, &text, &item->size), 0);
+	item->data = malloc(item->size);
+	assert_non_null(item->data);
+	memcpy(item->data, text, item->size);
+	fsu_release(&fsu_posix, text);
+	manifest_done(&manifest);
+}
+
+/* As versions before this check wrote it, of a cluster that had lost a directory. */
+static void a_backup_that_says_nothing_of_a_store_removes_nothing_there(void **state)
+{
+	fsha_services *s = open_services();
+	struct player p;
+
+	(void)state;
+	player_lead(&p, s, ELECTION);
+	put(s, "one", "a", "first");
+	player_close(&p);
+	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++) {
+		take(s, &m);
+		drop_store(&m, of_all[i]);
+		change(s);
+		assert_refused(restore(s, &m), FSHA_E_CORRUPT, of_all[i]);
+		assert_refused(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN), FSHA_E_CORRUPT,
+			       of_all[i]);
+		check_changed(s);
+		assert_ok(restore_part(s, &m, "state/one", 0));
+		memory_done(&m);
+	}
+	close_services(s);
+}
+
+static void a_directory_that_is_lost_comes_back_with_its_values(void **state)
+{
+	static const char *const lost[] = { "job_graphs",  "job_results", "running_jobs", "workers",
+					    "checkpoints", "blobs",       "state" };
+	fsha_services *s = open_services();
+	char path[600], away[600];
+
+	(void)state;
+	fill(s);
+	take(s, &m);
+	close_services(s);
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s", in_cluster(lost[i]));
+		(void)snprintf(away, sizeof(away), "%s/away-%zu", t.dir, i);
+		assert_int_equal(rename(path, away), 0);
+		s = open_services();
+		assert_ok(restore_part(s, &m, NULL, FSHA_RESTORE_DRY_RUN));
+		assert_int_equal(access(path, F_OK), -1);
+		assert_ok(restore(s, &m));
+		check_filled(s);
+		assert_int_equal(count_names("job_graphs", JOB "~", NULL) > 0, 1);
+		close_services(s);
+	}
+	memory_done(&m);
+}
+
 /* Restore a backup of two values and one store that is whole, and that nobody took. */
 static void refuse(fsha_services *s, const char *path, const char *other_path,
 		   const char *directory, const char *election)
@@ -269,6 +357,13 @@ static void refuse(fsha_services *s, const char *path, const char *other_path,
 	strcpy(manifest.version, "0.1.0");
 	strcpy(manifest.cluster, "forged");
 	assert_int_equal(manifest_add_store(&manifest, directory, election), 0);
+	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++)
+		if (strcmp(of_all[i], directory) != 0)
+			assert_int_equal(manifest_add_store(&manifest, of_all[i],
+							    strcmp(of_all[i], "workers") == 0 ?
+								    "resource_manager" :
+								    ELECTION),
+					 0);
 	for (size_t i = 0; i < 2 && paths[i]; i++) {
 		manifest_hash_add(hash, "value", 5);
 		manifest_hash_text(hash, checksum);
@@ -279,7 +374,7 @@ static void refuse(fsha_services *s, const char *path, const char *other_path,
 	assert_int_equal(manifest_encode(&manifest, &text, &len), 0);
 	assert_ok(begin_item(&forged, FSHA_BACKUP_MANIFEST, len, NULL));
 	assert_ok(write_item(&forged, text, len, NULL));
-	if (restore(s, &forged) != FSHA_E_CORRUPT)
+	if (restore(s, &forged) != FSHA_E_CORRUPT || strstr(t.error.message, "says nothing of"))
 		fail_msg("%s of %s in %s was not refused as damaged: %s", path, election, directory,
 			 t.error.message);
 	fsu_release(&fsu_posix, text);
@@ -416,9 +511,11 @@ int main(void)
 		TEST(epochs_after_a_restore_are_above_all_in_the_backup),
 		TEST(restore_is_refused_while_somebody_leads),
 		TEST(a_part_is_restored_alone),
-		TEST(a_dry_run_changes_nothing),
+		TEST(a_dry_run_tells_what_it_verified_and_changes_nothing),
 		TEST(no_damage_to_a_backup_passes),
 		TEST(a_forged_backup_changes_nothing),
+		TEST(a_backup_that_says_nothing_of_a_store_removes_nothing_there),
+		TEST(a_directory_that_is_lost_comes_back_with_its_values),
 		TEST(a_damaged_value_fails_a_backup_unless_it_may_be_left_out),
 		TEST(a_namespace_of_another_election_is_left_alone),
 		TEST(what_a_person_put_there_stops_neither_backup_nor_restore_nor_cleanup),

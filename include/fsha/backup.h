@@ -54,7 +54,7 @@ typedef struct fsha_backup_options {
 
 typedef struct fsha_backup_summary {
 	size_t struct_size;
-	uint64_t values;  /* saved, or restored */
+	uint64_t values;  /* saved, restored, or, in a dry run, verified: all that the backup has */
 	uint64_t bytes;   /* of these */
 	uint64_t damaged; /* left out */
 	uint64_t removed; /* by a restore: values that the backup does not have */
@@ -69,7 +69,9 @@ typedef struct fsha_backup_summary {
  * nobody. `options` and `ret_summary` may be NULL.
  *
  * FSHA_E_TIMEOUT: the cluster is written to all the time, so that there was no common moment
- * (FSHA_BACKUP_EACH_STORE does without). FSHA_E_CORRUPT names a damaged value. FSHA_E_IO,
+ * (FSHA_BACKUP_EACH_STORE does without). FSHA_E_CORRUPT names a damaged value, or a directory of
+ * the cluster that is lost: no flag leaves that out, since what the backup says nothing of would be
+ * missing after a restore. FSHA_E_IO,
  * FSHA_E_NOMEM, and what the sink says. After a failure what the sink was given is no backup: it
  * has no manifest. May block for as long as the filesystem does. Any thread, not from a callback.
  * Since 0.1.
@@ -118,8 +120,12 @@ typedef struct fsha_restore_options {
  * under new versions; at last the elections are resigned. So after an interruption there is no
  * graph whose data is missing, and no checkpoint is gone before those of the backup are there.
  *
+ * A directory that the cluster has lost ("cluster directory ... has lost 'job_graphs'", as every
+ * call says that uses it) is made again for it.
+ *
  * FSHA_E_NOT_LEADER: somebody leads, who is named; nothing was changed. FSHA_E_CORRUPT: the backup
- * is damaged, the entry is named; nothing was changed. FSHA_E_NOT_FOUND: the backup has none of a
+ * is damaged, the entry is named, or it says nothing of a store that every cluster has; nothing was
+ * changed. FSHA_E_NOT_FOUND: the backup has none of a
  * part. FSHA_E_CONFIG: a namespace belongs to another election here. FSHA_E_UNSUPPORTED: a newer
  * version made the backup. After any other failure the stores are part old, part new: restore
  * again. May block for as long as the filesystem does. Any thread, not from a callback. Since 0.1.

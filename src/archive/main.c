@@ -30,7 +30,8 @@ static error_t take_file(struct arguments *a, const char *arg)
 	return 0;
 }
 
-static void print_summary(const struct arguments *a, const char *done, const fsha_backup_summary *s)
+static void print_summary(const struct arguments *a, const char *done, const fsha_backup_summary *s,
+			  const char *more)
 {
 	/* Where the archive itself goes, nothing else does. */
 	FILE *out = a->to_stdout ? stderr : stdout;
@@ -48,7 +49,7 @@ static void print_summary(const struct arguments *a, const char *done, const fsh
 		fprintf(out, ", removed %llu", (unsigned long long)s->removed);
 	if (s->damaged)
 		fprintf(out, ", left out %llu damaged", (unsigned long long)s->damaged);
-	fputc('\n', out);
+	fprintf(out, "%s\n", more);
 }
 
 /* ---- fsha backup ---- */
@@ -123,7 +124,7 @@ static fsha_result save(const struct arguments *a, fsha_services *services, fsha
 		result = archive_writer_finish(writer, reterr);
 	archive_writer_close(writer);
 	if (result == FSHA_OK)
-		print_summary(a, "saved", &summary);
+		print_summary(a, "saved", &summary, "");
 	return result;
 }
 
@@ -179,6 +180,7 @@ static fsha_result load(const struct arguments *a, fsha_services *services, fsha
 		.parts = a->part_count ? a->parts : NULL,
 		.part_count = a->part_count,
 	};
+	const bool dry_run = a->flags & FSHA_RESTORE_DRY_RUN;
 	fsha_backup_summary summary = FSHA_BACKUP_SUMMARY_INIT;
 	struct archive_reader *reader;
 	fsha_backup_source source;
@@ -191,9 +193,8 @@ static fsha_result load(const struct arguments *a, fsha_services *services, fsha
 	result = fsha_backup_restore(services, &options, &source, &summary, reterr);
 	archive_reader_close(reader);
 	if (result == FSHA_OK)
-		print_summary(a,
-			      a->flags & FSHA_RESTORE_DRY_RUN ? "verified; restored" : "restored",
-			      &summary);
+		print_summary(a, dry_run ? "verified" : "restored", &summary,
+			      dry_run ? "; nothing was changed" : "");
 	return result;
 }
 

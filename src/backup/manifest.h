@@ -20,7 +20,7 @@ struct manifest_entry {
 	bool found; /* the archive has it, as it is here */
 };
 
-/* A store that had a directory, with or without values. */
+/* A store, with or without values: all that every cluster has, and those of jobs and namespaces. */
 struct manifest_store {
 	char *directory;
 	char *election; /* encoded */

@@ -169,6 +169,26 @@ static fsha_result check_parts(const struct restore *r, fsha_error *reterr)
 	return FSHA_OK;
 }
 
+/*
+ * Every backup says of the stores that every cluster has what was in them, if only nothing. What it
+ * says nothing of is no reason to remove anything here.
+ */
+static fsha_result check_complete(const struct restore *r, fsha_error *reterr)
+{
+	for (size_t i = 0; i < areas_count; i++) {
+		const char *directory = areas[i].directory;
+
+		if (areas[i].nesting == AREA_FLAT && is_wanted(r, directory) &&
+		    !manifest_store(&r->archive.manifest, directory))
+			return error_set(reterr, FSHA_E_CORRUPT, 0, "restore",
+					 "the backup says nothing of '%s', which every cluster "
+					 "has: it was taken of a cluster that had lost it; "
+					 "restore the parts that it has, one by one",
+					 directory);
+	}
+	return FSHA_OK;
+}
+
 /* A namespace that is there must belong to the same election. */
 static fsha_result check_owners(const struct restore *r, fsha_error *reterr)
 {
@@ -211,6 +231,34 @@ static fsha_result claim_all(struct restore *r, fsha_error *reterr)
 	if (result == FSHA_OK)
 		result = offices_rise_above(&r->offices, r->archive.manifest.epoch_max, reterr);
 	return result;
+}
+
+/* Is anything in the area wanted? */
+static bool is_area_wanted(const struct restore *r, const struct area *area)
+{
+	bool wanted = is_wanted(r, area->directory);
+
+	for (size_t i = 0; i < r->options->part_count && !wanted; i++)
+		wanted = is_below(r->options->parts[i], area->directory);
+	return wanted;
+}
+
+/* What this cluster has lost, and the backup brings back. */
+static fsha_result make_directories(const struct restore *r, fsha_error *reterr)
+{
+	const struct cluster *c = r->cluster;
+	int e = 0;
+
+	for (size_t i = 0; i < areas_count && (e == 0 || e == -EEXIST); i++)
+		if (is_area_wanted(r, &areas[i]))
+			e = fsu_mkdirat(c->fs, c->fd, areas[i].directory, FSU_DIR_MODE);
+	if (e == -EEXIST)
+		e = 0;
+	if (e == 0)
+		e = fsu_fsync(c->fs, c->fd);
+	return e < 0 ? error_os(reterr, e, "mkdir", "cannot make the directories of '%s'",
+				c->path) :
+		       FSHA_OK;
 }
 
 /* ---- Removing what the backup does not have ---- */
@@ -300,8 +348,8 @@ static fsha_result clear_area(struct restore *r, const struct area *area, fsha_e
 			       FSHA_OK;
 	fsu_list_init(&list, c->fs);
 	e = fsu_list_read(&list, c->fd, area->directory, c->local, cluster_lease_ns(c) / 5);
-	if (e < 0 && e != -ENOENT)
-		result = error_os(reterr, e, "list", "cannot list '%s'", area->directory);
+	if (e < 0 && (e != -ENOENT || is_area_wanted(r, area)))
+		result = layout_list_failed(c, area->directory, e, reterr);
 	for (size_t i = 0; e == 0 && result == FSHA_OK && i < list.count; i++)
 		result = clear_nested(r, area, fsu_list_name(&list, i), reterr);
 	fsu_list_done(&list);
@@ -455,6 +503,8 @@ static fsha_result apply(struct restore *r, fsha_error *reterr)
 	fsha_result result = claim_all(r, reterr), left;
 
 	if (result == FSHA_OK)
+		result = make_directories(r, reterr);
+	if (result == FSHA_OK)
 		result = clear_graphs(r, reterr);
 	if (result == FSHA_OK)
 		result = write_all(r, restore_data, reterr);
@@ -464,6 +514,16 @@ static fsha_result apply(struct restore *r, fsha_error *reterr)
 		result = write_all(r, restore_pointers, reterr);
 	left = offices_leave(&r->offices, result == FSHA_OK ? reterr : &ignored);
 	return result == FSHA_OK ? left : result;
+}
+
+/* All of it was, whichever parts are wanted. */
+static void count_verified(struct restore *r)
+{
+	const struct manifest *m = &r->archive.manifest;
+
+	r->summary.values = m->entry_count;
+	for (size_t i = 0; i < m->entry_count; i++)
+		r->summary.bytes += m->entries[i].size;
 }
 
 static fsha_result check_arguments(const fsha_services *s, const fsha_restore_options *o,
@@ -509,8 +569,12 @@ fsha_result fsha_backup_restore(fsha_services *s, const fsha_restore_options *op
 	if (result == FSHA_OK)
 		result = check_parts(&r, reterr);
 	if (result == FSHA_OK)
+		result = check_complete(&r, reterr);
+	if (result == FSHA_OK)
 		result = check_owners(&r, reterr);
-	if (result == FSHA_OK && !(o->flags & FSHA_RESTORE_DRY_RUN))
+	if (result == FSHA_OK && o->flags & FSHA_RESTORE_DRY_RUN)
+		count_verified(&r);
+	else if (result == FSHA_OK)
 		result = apply(&r, reterr);
 	if (result == FSHA_OK && ret_summary)
 		*ret_summary = r.summary;

@@ -106,8 +106,8 @@ static fsha_result add_nested(struct snapshot *snap, const struct area *area, fs
 
 	fsu_list_init(&list, c->fs);
 	r = fsu_list_read(&list, c->fd, area->directory, c->local, cluster_lease_ns(c) / 5);
-	if (r < 0 && r != -ENOENT)
-		result = error_os(reterr, r, "list", "cannot list '%s'", area->directory);
+	if (r < 0)
+		result = layout_list_failed(c, area->directory, r, reterr);
 	for (size_t i = 0; r == 0 && result == FSHA_OK && i < list.count; i++)
 		if (area_names_store(area, fsu_list_name(&list, i), NULL))
 			result = add_store(snap, area, fsu_list_name(&list, i), reterr);
@@ -163,7 +163,8 @@ static fsha_result look_once(struct snapshot *snap, bool *ret_quiet, fsha_error 
 
 	*ret_quiet = areas_count <= sizeof(before) / sizeof(before[0]);
 	for (size_t i = 0; i < areas_count && *ret_quiet; i++)
-		*ret_quiet = fsu_stamp_read(c->fs, c->fd, areas[i].directory, &before[i]) == 0;
+		*ret_quiet = areas[i].nesting == AREA_FLAT ||
+			     fsu_stamp_read(c->fs, c->fd, areas[i].directory, &before[i]) == 0;
 	snap->vanished = false;
 	result = find_stores(snap, reterr);
 	for (struct snapshot_store *s = snap->stores; s && result == FSHA_OK; s = s->next)
@@ -174,8 +175,9 @@ static fsha_result look_once(struct snapshot *snap, bool *ret_quiet, fsha_error 
 		*ret_quiet = !s->seen || is_unchanged(snap, s);
 	/* No store came or went either. */
 	for (size_t i = 0; i < areas_count && result == FSHA_OK && *ret_quiet; i++)
-		*ret_quiet = fsu_stamp_read(c->fs, c->fd, areas[i].directory, &after) == 0 &&
-			     (areas[i].nesting == AREA_FLAT || fsu_stamp_equal(&before[i], &after));
+		*ret_quiet = areas[i].nesting == AREA_FLAT ||
+			     (fsu_stamp_read(c->fs, c->fd, areas[i].directory, &after) == 0 &&
+			      fsu_stamp_equal(&before[i], &after));
 	return result;
 }
 

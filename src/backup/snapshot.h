@@ -15,7 +15,7 @@ struct snapshot_store {
 	struct store *store;
 	char election[FSU_COMPONENT_MAX + 1];
 	struct fsu_stamp stamp;
-	bool there; /* it has a directory */
+	bool there; /* it has a directory; job results that lie elsewhere get theirs when needed */
 	bool seen;  /* in the present look */
 	char directory[AREA_DIRECTORY_SIZE];
 };

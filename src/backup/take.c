@@ -242,7 +242,7 @@ static fsha_result fill_manifest(struct take *t, fsha_error *reterr)
 	m->lease_ms = t->cluster->lease_ms;
 	m->each_store = t->flags & FSHA_BACKUP_EACH_STORE;
 	for (const struct snapshot_store *s = snap->stores; s && r == 0; s = s->next)
-		if (s->seen && s->there)
+		if (s->seen && (s->there || s->area->nesting == AREA_FLAT))
 			r = manifest_add_store(m, s->directory, s->election);
 	for (size_t i = 0; i < snap->value_count && r == 0; i++) {
 		const struct snapshot_value *v = &snap->values[i];

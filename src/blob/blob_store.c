@@ -360,7 +360,7 @@ static fsha_result list_rooms(const fsha_blob_store *s, struct fsu_list *list, f
 		return FSHA_OK;
 	c = &s->rooms.services->cluster;
 	r = fsu_list_read(list, c->fd, LAYOUT_BLOBS, c->local, cluster_lease_ns(c) / 5);
-	return r < 0 ? error_os(reterr, r, "list", "cannot list '" LAYOUT_BLOBS "'") : FSHA_OK;
+	return r < 0 ? layout_list_failed(c, LAYOUT_BLOBS, r, reterr) : FSHA_OK;
 }
 
 fsha_result fsha_blob_store_jobs(fsha_blob_store *s, fsha_job_id **ret_jobs, size_t *ret_count,

@@ -1,5 +1,6 @@
 #include "src/cluster/layout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +11,57 @@
 
 #define PATH_SIZE 4096
 
-static const char *const directories[] = {
+const char *const layout_directories[] = {
 	LAYOUT_LEADERS,     LAYOUT_ELECTIONS,    LAYOUT_MEMBERS,     LAYOUT_JOB_GRAPHS,
 	LAYOUT_JOB_RESULTS, LAYOUT_RUNNING_JOBS, LAYOUT_CHECKPOINTS, LAYOUT_BLOBS,
 	LAYOUT_WORKERS,     LAYOUT_STATE,        LAYOUT_QUARANTINE,
 };
+const size_t layout_directories_count = sizeof(layout_directories) / sizeof(layout_directories[0]);
+
+bool layout_is_fixed(const char *directory)
+{
+	for (size_t i = 0; i < layout_directories_count; i++)
+		if (strcmp(directory, layout_directories[i]) == 0)
+			return true;
+	return false;
+}
+
+fsha_result layout_lost(const struct cluster *c, const char *directory, fsha_error *reterr)
+{
+	return error_set(reterr, FSHA_E_CORRUPT, 0, "open",
+			 "cluster directory '%s' has lost '%s' and all that was in it: put it "
+			 "back, or restore a backup; see 'fsha verify'",
+			 c->path, directory);
+}
+
+fsha_result layout_look_at_parent(const struct cluster *c, const char *path, fsha_error *reterr)
+{
+	char parent[PATH_SIZE];
+	struct fsu_stamp stamp;
+	int r;
+
+	assert(strlen(path) < sizeof(parent));
+	layout_parent(path, parent);
+	r = fsu_stamp_read(c->fs, c->fd, parent, &stamp);
+	if (r == -ENOENT && layout_is_fixed(parent)) {
+		/* That, too, may be what a cache says. */
+		r = fsu_stamp_read(c->fs, c->fd, "", &stamp);
+		if (r == 0)
+			r = fsu_stamp_read(c->fs, c->fd, parent, &stamp);
+		if (r == -ENOENT)
+			return layout_lost(c, parent, reterr);
+	}
+	return r < 0 ? error_os(reterr, r, "statx", "cannot look at '%s'",
+				parent[0] ? parent : c->path) :
+		       FSHA_OK;
+}
+
+fsha_result layout_list_failed(const struct cluster *c, const char *directory, int r,
+			       fsha_error *reterr)
+{
+	return r == -ENOENT ? layout_lost(c, directory, reterr) :
+			      error_os(reterr, r, "list", "cannot list '%s'", directory);
+}
 
 void layout_parent(const char *directory, char *ret_parent)
 {
@@ -107,10 +154,11 @@ static fsha_result fill(const struct fsu *fs, int fd, uint32_t lease_ms, fsha_er
 	const char *op;
 	int r;
 
-	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-		r = fsu_mkdirat(fs, fd, directories[i], FSU_DIR_MODE);
+	for (size_t i = 0; i < layout_directories_count; i++) {
+		r = fsu_mkdirat(fs, fd, layout_directories[i], FSU_DIR_MODE);
 		if (r < 0)
-			return error_os(reterr, r, "mkdir", "cannot make '%s'", directories[i]);
+			return error_os(reterr, r, "mkdir", "cannot make '%s'",
+					layout_directories[i]);
 	}
 	(void)snprintf(floor, sizeof(floor), LAYOUT_FLOOR "%016x", 0u);
 	r = fsu_file_stage(fs, fd, floor, NULL, 0, &op);

@@ -19,6 +19,24 @@
 #define LAYOUT_QUARANTINE "quarantine"
 #define LAYOUT_TRASH "trash"
 
+/* Those that every cluster directory has since it was made, and that nobody ever removes. */
+extern const char *const layout_directories[];
+extern const size_t layout_directories_count;
+bool layout_is_fixed(const char *directory);
+/*
+ * CORRUPT: such a directory is not there. What was in it is lost, which must never pass for "there
+ * is nothing": a backup without a word of it, a dispatcher without its jobs.
+ */
+fsha_result layout_lost(const struct cluster *c, const char *directory, fsha_error *reterr);
+/*
+ * Look at the directory that is to hold `path`, before it is believed that there is no `path`: a
+ * negative lookup may be cached. CORRUPT when that one is lost itself.
+ */
+fsha_result layout_look_at_parent(const struct cluster *c, const char *path, fsha_error *reterr);
+/* What a listing of such a directory that failed with `r` is told as. */
+fsha_result layout_list_failed(const struct cluster *c, const char *directory, int r,
+			       fsha_error *reterr);
+
 /* The directory that holds `directory`, "" for the cluster's own; `ret_parent` is as long. */
 void layout_parent(const char *directory, char *ret_parent);
 

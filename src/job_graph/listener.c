@@ -196,6 +196,8 @@ static fsha_result start_listening(fsha_job_graph_store *s, const fsha_job_graph
 	int r;
 
 	s->dir_fd = fsu_dir_open(fs, services->cluster.fd, LAYOUT_JOB_GRAPHS);
+	if (s->dir_fd == -ENOENT)
+		return layout_lost(&services->cluster, LAYOUT_JOB_GRAPHS, reterr);
 	if (s->dir_fd < 0)
 		return error_os(reterr, s->dir_fd, "open", "cannot watch '" LAYOUT_JOB_GRAPHS "'");
 	r = fsu_watch_init(&s->watch, fs, s->dir_fd, services->cluster.local, poll_ns, poll_ns);

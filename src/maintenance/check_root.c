@@ -8,14 +8,6 @@
 #include "src/member/info.h"
 #include "src/member/watch.h"
 
-/* Without these nobody can become a member or contend; the others hold what is not there then. */
-static const char *const directories[] = {
-	LAYOUT_LEADERS,     LAYOUT_ELECTIONS,    LAYOUT_MEMBERS,     LAYOUT_JOB_GRAPHS,
-	LAYOUT_JOB_RESULTS, LAYOUT_RUNNING_JOBS, LAYOUT_CHECKPOINTS, LAYOUT_BLOBS,
-	LAYOUT_WORKERS,     LAYOUT_STATE,        LAYOUT_QUARANTINE,
-};
-#define DIRECTORIES (sizeof(directories) / sizeof(directories[0]))
-
 static bool is_floor(const char *name)
 {
 	const size_t prefix = sizeof(LAYOUT_FLOOR) - 1;
@@ -23,14 +15,6 @@ static bool is_floor(const char *name)
 
 	return strncmp(name, LAYOUT_FLOOR, prefix) == 0 && strlen(name) == prefix + 16 &&
 	       fsu_hex_parse(name + prefix, 16, &ignored) == 0;
-}
-
-static bool is_directory(const char *name)
-{
-	for (size_t i = 0; i < DIRECTORIES; i++)
-		if (strcmp(name, directories[i]) == 0)
-			return true;
-	return false;
 }
 
 static int decode_settings(const struct record *record, void *ctx)
@@ -73,7 +57,6 @@ static void check_settings(struct verify *v, const struct fsu_list *list, struct
 
 void check_root(struct verify *v, const struct unit *unit, struct findings *found)
 {
-	bool there[DIRECTORIES] = { false };
 	const char *floor = NULL;
 	struct fsu_list list;
 	struct name ignored;
@@ -85,24 +68,22 @@ void check_root(struct verify *v, const struct unit *unit, struct findings *foun
 	for (size_t i = 0; i < list.count; i++) {
 		const char *name = fsu_list_name(&list, i);
 
-		for (size_t j = 0; j < DIRECTORIES; j++)
-			there[j] |= strcmp(name, directories[j]) == 0;
 		if (is_floor(name)) {
 			/* Sorted: each is higher than the one before it. */
 			if (floor)
 				findings_add(found, FINDING_FLOOR_SEVERAL, floor,
 					     "there is a higher one, '%s'", name);
 			floor = name;
-		} else if (!is_directory(name) && !name_is_of(name, LAYOUT_SETTINGS, &ignored)) {
+		} else if (!layout_is_fixed(name) && !name_is_of(name, LAYOUT_SETTINGS, &ignored)) {
 			check_unknown(found, "", name);
 		}
 	}
 	check_settings(v, &list, found);
 	if (!floor)
 		findings_add(found, FINDING_FLOOR_MISSING, "", "there is no floor-<16 hex digits>");
-	for (size_t j = 0; j < DIRECTORIES; j++)
-		if (!there[j])
-			findings_add(found, FINDING_DIRECTORY_MISSING, directories[j],
+	for (size_t j = 0; j < layout_directories_count; j++)
+		if (!fsu_list_has(&list, layout_directories[j]))
+			findings_add(found, FINDING_DIRECTORY_MISSING, layout_directories[j],
 				     "there is no such directory");
 out:
 	fsu_list_done(&list);

@@ -88,7 +88,7 @@ static void for_each(struct cleaning *c, const char *parent, const struct cleanu
 	r = fsu_list_read(&list, cluster->fd, parent, cluster->local,
 			  cluster_lease_ns(cluster) / 5);
 	if (r < 0)
-		note(c, error_os(where(c), r, "list", "cannot list '%s'", parent));
+		note(c, layout_list_failed(cluster, parent, r, where(c)));
 	for (size_t i = 0; r == 0 && i < list.count; i++) {
 		(void)snprintf(directory, sizeof(directory), "%s/%s", parent,
 			       fsu_list_name(&list, i));

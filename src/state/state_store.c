@@ -40,6 +40,9 @@ fsha_result fsha_state_store_owner(fsha_services *services, const char *namespac
 		return result;
 	(void)snprintf(directory, sizeof(directory), LAYOUT_STATE "/%s", component);
 	result = owner_of(&services->cluster, directory, owner, reterr);
+	if (result == FSHA_E_NOT_FOUND &&
+	    layout_look_at_parent(&services->cluster, directory, reterr) == FSHA_E_CORRUPT)
+		result = FSHA_E_CORRUPT;
 	if (result != FSHA_OK)
 		return result;
 	if (fsu_path_decode(owner, strlen(owner), election, &len) < 0 || len > FSHA_NAME_MAX)

@@ -113,18 +113,17 @@ static fsha_result check_owner(struct store *s, int fd, int *ret_r, fsha_error *
 static fsha_result open_once(struct store *s, int *ret_r, fsha_error *reterr)
 {
 	const struct cluster *c = s->cluster;
-	char parent[STORE_PATH_SIZE];
 	struct store_directory *d;
-	struct fsu_stamp stamp;
 	fsha_result result;
 	int fd;
 
 	*ret_r = 0;
-	/* Look before an absence is believed: a negative lookup may be cached. */
-	layout_parent(s->path, parent);
-	if (fsu_stamp_read(c->fs, c->fd, parent, &stamp) < 0)
-		return error_os(reterr, -EIO, "statx", "cannot look at '%s'", c->path);
+	result = layout_look_at_parent(c, s->path, reterr);
+	if (result != FSHA_OK)
+		return result;
 	fd = fsu_dir_open(c->fs, c->fd, s->path);
+	if (fd == -ENOENT && layout_is_fixed(s->path))
+		return layout_lost(c, s->path, reterr);
 	if (fd == -ENOENT)
 		return error_set(reterr, FSHA_E_NOT_FOUND, ENOENT, "open", "there is no '%s'",
 				 s->path);

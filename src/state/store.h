@@ -253,7 +253,10 @@ void store_compact(struct store *store);
 
 /* ---- Between the files of this directory; under the store's mutex ---- */
 
-/* Open the directory if it is there. NOT_FOUND when it is not; checks whose it is. */
+/*
+ * Open the directory if it is there. NOT_FOUND when it is not yet; CORRUPT when it is one that
+ * every cluster has, or is to lie in such a one, and that is lost. Checks whose it is.
+ */
 fsha_result store_open_directory(struct store *store, fsha_error *reterr);
 /* Make the index fit for `term` (NULL: a reader). NOT_FOUND as store_open_directory. */
 fsha_result store_load(struct store *store, struct term *term, fsha_error *reterr);

@@ -82,6 +82,9 @@ fsha_result store_make_directory(struct store *s, struct term *t, fsha_error *re
 	int r;
 
 	if (s->dir_fd < 0) {
+		/* Made anew it would look as if nothing had ever been in it. */
+		if (layout_is_fixed(s->path))
+			return layout_lost(s->cluster, s->path, reterr);
 		result = owner_make_directory(t, s->directory, s->path, reterr);
 		if (result == FSHA_OK)
 			result = store_open_directory(s, reterr);
