@@ -136,8 +136,10 @@ FSHA_API fsha_result fsha_checkpoint_store_open(fsha_services *services, const f
 FSHA_API fsha_result fsha_checkpoint_store_close(fsha_checkpoint_store *store, fsha_error *reterr);
 
 /**
- * Add a checkpoint, durably; then drop those that it makes superfluous, until max_retained are
- * left: the oldest first, never the newest; savepoints freely; but the last checkpoint that is no
+ * Add a checkpoint, durably; then drop those that are superfluous, until max_retained are left: the
+ * oldest first, never the newest (ids say which is older, not the order of adding, so it is the
+ * same before and after the store is opened again: one that is added late, below all that are
+ * retained, may be dropped at once); savepoints freely; but the last checkpoint that is no
  * savepoint stays, even beyond max_retained, unless the newest is a FSHA_SYNC_SAVEPOINT. The
  * dropped are removed and their data is discarded in the background, after this one is durable;
  * when that fails it is logged (`discard_failed`), told to `cleaned`, and tried again with the next
@@ -155,7 +157,10 @@ FSHA_API fsha_result fsha_checkpoint_store_add(fsha_checkpoint_store *store,
 					       const fsha_completed_checkpoint *checkpoint,
 					       int64_t *ret_subsumed, fsha_error *reterr);
 
-/** A copy of the newest checkpoint; FSHA_E_NOT_FOUND: there is none. Touches no file. Since 0.1. */
+/**
+ * A copy of the newest checkpoint, the one with the highest id; FSHA_E_NOT_FOUND: there is none.
+ * Touches no file. Since 0.1.
+ */
 FSHA_API fsha_result fsha_checkpoint_store_get_latest(fsha_checkpoint_store *store,
 						      fsha_completed_checkpoint **ret_checkpoint,
 						      fsha_error *reterr);
@@ -164,7 +169,7 @@ FSHA_API fsha_result fsha_checkpoint_store_get(fsha_checkpoint_store *store, int
 					       fsha_completed_checkpoint **ret_checkpoint,
 					       fsha_error *reterr);
 /**
- * Copies of all, oldest first, as an array of pointers ended by NULL; one fsha_free. Flink:
+ * Copies of all, lowest id first, as an array of pointers ended by NULL; one fsha_free. Flink:
  * getAllCheckpoints. Touches no file. Since 0.1.
  */
 FSHA_API fsha_result fsha_checkpoint_store_get_all(fsha_checkpoint_store *store,

@@ -96,6 +96,19 @@ static fsha_result commit(fsha_checkpoint_store *s, const char *key, const struc
 	return result;
 }
 
+/*
+ * Under the mutex, with room for it. By its id, whatever was added before it: who recovers knows
+ * nothing but the ids, and must find the same one to be the newest.
+ */
+static void insert(fsha_checkpoint_store *s, struct checkpoint *c)
+{
+	size_t at = s->count++;
+
+	for (; at > 0 && s->retained[at - 1]->is.id > c->is.id; at--)
+		s->retained[at] = s->retained[at - 1];
+	s->retained[at] = c;
+}
+
 /* Under the mutex. Returns the last that was dropped, or 0. */
 static int64_t drop_superfluous(fsha_checkpoint_store *s, const struct adding *a)
 {
@@ -115,7 +128,6 @@ static int64_t drop_superfluous(fsha_checkpoint_store *s, const struct adding *a
 		last = c->is.id;
 		c->removal->discard =
 			s->options.discard && checkpoint_discarded_when_subsumed(&c->is);
-		c->removal->held = c->removal->discard;
 		checkpoint_add_due(s, c->removal);
 		c->removal = NULL;
 		checkpoint_destroy(services_fs(s->services), c);
@@ -153,7 +165,7 @@ static fsha_result add_locked(fsha_checkpoint_store *s, const fsha_completed_che
 	result = commit(s, key, &a, reterr);
 	if (result == FSHA_OK) {
 		(void)pthread_mutex_lock(&s->mutex);
-		s->retained[s->count++] = a.checkpoint;
+		insert(s, a.checkpoint);
 		a.checkpoint = NULL;
 		subsumed = drop_superfluous(s, &a);
 		(void)pthread_mutex_unlock(&s->mutex);

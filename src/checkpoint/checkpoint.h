@@ -1,6 +1,6 @@
 /*
- * Checkpoints: thin over the store. What is retained is held in memory, oldest first, and is what
- * is on disk but for removals that are still to be done.
+ * Checkpoints: thin over the store. What is retained is held in memory, lowest id first, and is
+ * what is on disk but for removals that are still to be done.
  *
  * A checkpoint that is dropped leaves the memory at once and its record in the background, in two
  * steps (src/state/remove.c): a crash in between leaves it whole, to be dropped again by who
@@ -26,7 +26,6 @@ struct removal {
 	struct removal *next;
 	int64_t id;
 	bool discard; /* in two steps; else only the record goes */
-	bool held;    /* until every retained checkpoint is a later one */
 };
 
 struct checkpoint {
@@ -44,7 +43,7 @@ struct fsha_checkpoint_store {
 	struct fsu_uuid session;      /* of the term in which it was recovered; null: in none */
 	pthread_mutex_t writing;      /* one change at a time; held while the storage is asked */
 	pthread_mutex_t mutex;        /* of what follows; held for moments only */
-	struct checkpoint **retained; /* oldest first */
+	struct checkpoint **retained; /* by id, lowest first: so it is, too, when it is recovered */
 	size_t count, size;
 	struct removal *due;     /* the chore's work */
 	struct removal *current; /* at work */
@@ -101,7 +100,6 @@ fsha_result checkpoint_recover(fsha_checkpoint_store *s, fsha_error *reterr);
 void checkpoint_clean(struct chore *chore);
 /* Under the mutex. */
 bool checkpoint_is_pending(const fsha_checkpoint_store *s, int64_t id);
-bool checkpoint_has_due(const fsha_checkpoint_store *s);
 void checkpoint_add_due(fsha_checkpoint_store *s, struct removal *removal);
 /*
  * The first, durable step in the caller's thread, under `writing`: after it the checkpoint does not

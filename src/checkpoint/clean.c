@@ -35,38 +35,6 @@ void checkpoint_add_due(fsha_checkpoint_store *s, struct removal *removal)
 	append(&s->due, removal);
 }
 
-/* The lowest id of a retained one that is no savepoint; above all ids when there is none. */
-static int64_t lowest_retained(const fsha_checkpoint_store *s)
-{
-	int64_t lowest = INT64_MAX;
-
-	for (size_t i = 0; i < s->count; i++)
-		if (s->retained[i]->is.type == FSHA_CHECKPOINT && s->retained[i]->is.id < lowest)
-			lowest = s->retained[i]->is.id;
-	return lowest;
-}
-
-/* Where the next one hangs that may be done now; NULL. */
-static struct removal **next_due(fsha_checkpoint_store *s)
-{
-	int64_t lowest = lowest_retained(s);
-
-	for (struct removal **p = &s->due; *p; p = &(*p)->next)
-		if (!(*p)->held || (*p)->id < lowest)
-			return p;
-	return NULL;
-}
-
-bool checkpoint_has_due(const fsha_checkpoint_store *s)
-{
-	int64_t lowest = lowest_retained(s);
-
-	for (const struct removal *r = s->due; r; r = r->next)
-		if (!r->held || r->id < lowest)
-			return true;
-	return false;
-}
-
 void checkpoint_free_removals(const struct fsu *fs, struct removal **list)
 {
 	while (*list) {
@@ -118,16 +86,13 @@ static fsha_result remove_one(fsha_checkpoint_store *s, const struct removal *re
 
 static bool take(fsha_checkpoint_store *s)
 {
-	struct removal **p;
-
 	(void)pthread_mutex_lock(&s->mutex);
-	p = s->abandoned ? NULL : next_due(s);
-	if (p) {
-		s->current = *p;
-		*p = (*p)->next;
+	if (!s->abandoned && s->due) {
+		s->current = s->due;
+		s->due = s->due->next;
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-	return p != NULL;
+	return s->current != NULL; /* only this thread changes it */
 }
 
 /* Take it off, or keep it for another time. False: nothing more is to be called. */
@@ -208,7 +173,7 @@ void checkpoint_post(fsha_checkpoint_store *s)
 		s->failed = removal->next;
 		append(&s->due, removal);
 	}
-	any = checkpoint_has_due(s);
+	any = s->due != NULL;
 	(void)pthread_mutex_unlock(&s->mutex);
 	if (!any)
 		return;

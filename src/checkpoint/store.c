@@ -174,7 +174,7 @@ fsha_result fsha_checkpoint_store_close(fsha_checkpoint_store *s, fsha_error *re
 	}
 	idle = chores_remove(services, &s->chore, services_close_deadline_ns(services));
 	(void)pthread_mutex_lock(&s->mutex);
-	undone = !idle || checkpoint_has_due(s);
+	undone = !idle || s->due;
 	s->abandoned = !idle;
 	(void)pthread_mutex_unlock(&s->mutex);
 	if (!idle)
