@@ -154,6 +154,53 @@ static void a_local_file_that_shrinks_while_it_is_read_is_not_stored(void **stat
 		    FSHA_E_NOT_FOUND);
 }
 
+/* It is as it was opened until it is read. */
+static void fill_when_read(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct interruption *i = ctx;
+
+	(void)client;
+	if (call != CRASHFS_PREAD || !path || !strstr(path, SOURCE) || !i->event)
+		return;
+	i->event(i->s);
+	i->event = NULL;
+}
+
+static void fill(struct scene *s)
+{
+	put_local(s->h.disk, SOURCE, 'f', LARGE + 1);
+}
+
+static void a_local_file_that_grows_while_it_is_read_is_not_stored(void **state)
+{
+	struct scene *s = *state;
+	struct interruption i = { .s = s, .event = fill };
+
+	put_local(s->h.disk, SOURCE, 'b', LARGE);
+	crashfs_hook_set(s->h.disk, fill_when_read, &i);
+	assert_said(fsha_blob_store_put(s->store, SOURCE, &s->job, &s->key, &s->error),
+		    FSHA_E_INVALID);
+	crashfs_hook_set(s->h.disk, NULL, NULL);
+	assert_null(i.event);
+	assert_non_null(strstr(s->error.message, SOURCE "' grew longer"));
+	assert_said(fsha_blob_store_get(s->store, &s->job, &s->key, TARGET, &s->error),
+		    FSHA_E_NOT_FOUND);
+}
+
+/* As those in /proc are. */
+static void a_local_file_that_is_said_to_be_empty_is_read_to_its_end(void **state)
+{
+	struct scene *s = *state;
+	struct interruption i = { .s = s, .event = fill };
+
+	put_local(s->h.disk, SOURCE, 'b', 0);
+	crashfs_hook_set(s->h.disk, fill_when_read, &i);
+	assert_said(fsha_blob_store_put(s->store, SOURCE, &s->job, &s->key, &s->error), FSHA_OK);
+	crashfs_hook_set(s->h.disk, NULL, NULL);
+	assert_null(i.event);
+	get_blob(s, &s->job, &s->key, 'f', LARGE + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +209,8 @@ int main(void)
 		scene_test(a_reader_in_a_directory_that_is_taken_apart_sees_no_deleted_blob),
 		scene_test(a_leader_that_is_fenced_while_it_puts_publishes_nothing),
 		scene_test(a_local_file_that_shrinks_while_it_is_read_is_not_stored),
+		scene_test(a_local_file_that_grows_while_it_is_read_is_not_stored),
+		scene_test(a_local_file_that_is_said_to_be_empty_is_read_to_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,15 @@ test_wrong_usage_is_120_and_one_line() {
 	equal "$(ls -A "$dir/storage")" ""
 }
 
+test_a_file_without_a_size_goes_in_to_its_end() {
+	[ "$(stat -c %s /proc/version)" = 0 ] || fail "/proc/version has a size"
+	expect 0 blob put /proc/version
+	blob=$out
+	matches "$blob" "^p-$(sha1sum </proc/version | cut -c 1-40)-"
+	expect 0 blob get "$blob" "$dir/out"
+	cmp /proc/version "$dir/out" || fail "another blob came out"
+}
+
 test_a_blob_goes_in_and_comes_out_under_the_key_of_its_content() {
 	printf abc >"$dir/in"
 	expect 0 blob put --job $job "$dir/in"

@@ -11,20 +11,19 @@
 
 /* ---- source ---- */
 
+/*
+ * To its end, whatever its size is said to be: files in /proc are said to be empty. Of others that
+ * are longer or shorter than when they were opened somebody is changing the content.
+ */
 static ssize_t read_source(void *ctx, void *buf, size_t size)
 {
 	struct local_source *l = ctx;
-	ssize_t n;
+	ssize_t n = fsu_pread(l->fs, l->fd, buf, size, (off_t)l->done);
 
-	if (size > l->size - l->done)
-		size = (size_t)(l->size - l->done);
-	if (size == 0)
-		return 0;
-	n = fsu_pread(l->fs, l->fd, buf, size, (off_t)l->done);
-	if (n > 0) {
+	if (n > 0)
 		l->done += (uint64_t)n;
+	if (n >= 0 && (l->size == 0 || (n > 0 ? l->done <= l->size : l->done == l->size)))
 		return n;
-	}
 	l->source.error = &l->error;
 	if (n < 0) {
 		l->source.result =
@@ -32,7 +31,8 @@ static ssize_t read_source(void *ctx, void *buf, size_t size)
 		return n;
 	}
 	l->source.result = error_set(&l->error, FSHA_E_INVALID, 0, "read",
-				     "'%.200s' grew shorter while it was read", l->path);
+				     "'%.200s' grew %s while it was read", l->path,
+				     n > 0 ? "longer" : "shorter");
 	return -ENODATA;
 }
 
