@@ -236,6 +236,25 @@ gc_leaves_no_member() {
 	"$FSHA" gc >/dev/null && [ -z "$(ls "$dir/storage/default/members")" ]
 }
 
+test_gc_leaves_a_blob_that_comes_before_its_job() {
+	echo content >"$dir/jar"
+	expect 0 blob put --job $one "$dir/jar"
+	blob=$out
+	expect 0 gc
+	matches "$out" "left blobs-orphaned: blobs/job_$one: .*--unknown-jobs"
+	expect 0 blob get --job $one "$blob"
+	equal "$out" content
+	echo graph | "$FSHA" job put $one || fail "job put"
+	expect 0 gc --unknown-jobs
+	expect 0 blob get --job $one "$blob"
+	"$FSHA" job rm $one || fail "job rm"
+	expect 0 gc --unknown-jobs --dry-run
+	matches "$out" "planned blobs-orphaned: blobs/job_$one: "
+	expect 0 gc --unknown-jobs
+	matches "$out" "done blobs-orphaned: blobs/job_$one: "
+	expect 124 blob get --job $one "$blob"
+}
+
 test_gc_takes_away_what_a_killed_process_left() {
 	echo graph | "$FSHA" job put $one || fail "job put"
 	start "$FSHA" run --election rest_endpoint --address x:1 -- sleep 1000

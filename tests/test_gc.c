@@ -354,7 +354,7 @@ static void start_collecting(void *ctx, struct crashfs *disk)
 static int collect(void *ctx, const struct fsu *fs)
 {
 	(void)fs;
-	return gc(ctx, 0);
+	return gc(ctx, FSHA_GC_UNKNOWN_JOBS);
 }
 
 static const char *nothing_is_lost(void *ctx, struct crashfs *after, const struct sweep_run *run)
@@ -406,7 +406,8 @@ static int take_away(void *ctx, const struct fsu *fs)
 		upkeep_stores(p->holder.services, p->holder.term);
 		fsu_sleep(fs, INDEX_RETAIN_NS);
 	}
-	(void)orphans_look(p->holder.services, p->holder.term, NULL, NULL, NULL);
+	(void)orphans_look(p->holder.services, p->holder.term,
+			   &(struct orphans_policy){ .unknown = true });
 	(void)tenure_empty_trash(&p->holder.services->cluster, p->holder.term->election_fd, 100);
 	return FSHA_OK;
 }
@@ -439,7 +440,7 @@ static void gc_refuses_what_it_does_not_know(void **state)
 	(void)state;
 	open_with(&p, 0, NULL);
 	assert_int_equal(fsha_gc(NULL, NULL, NULL, NULL, NULL, &error), FSHA_E_INVALID);
-	options.flags = 8;
+	options.flags = 16;
 	assert_int_equal(fsha_gc(p.holder.services, &options, NULL, NULL, NULL, &error),
 			 FSHA_E_INVALID);
 	options = (fsha_gc_options){ 1, 0, 0 };

@@ -1,19 +1,20 @@
 /*
- * Blobs of jobs that are gone: gc takes them, the janitor only where it is known that the job has
- * ended.
+ * Blobs of jobs that are gone, or about to come: gc leaves them unless it is asked to, and takes
+ * them as the janitor does, only where it is known that the job has ended, unless a person says
+ * that nobody is about to submit one.
  */
 #include "tests/test_gc.h"
 
-static void blobs_of_a_job_that_is_gone_go_and_others_stay(void **state)
+static void blobs_of_an_unknown_job_go_when_they_are_asked_for_and_others_stay(void **state)
 {
 	struct place p;
 
 	(void)state;
 	open_with(&p, 0, store_orphans);
-	expect_gc(&p, FSHA_GC_DRY_RUN);
+	expect_gc(&p, FSHA_GC_DRY_RUN | FSHA_GC_UNKNOWN_JOBS);
 	assert_told(&p, "planned blobs-orphaned " BLOBS);
 	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_"), 3);
-	expect_gc(&p, 0);
+	expect_gc(&p, FSHA_GC_UNKNOWN_JOBS);
 	assert_told(&p, "done blobs-orphaned " BLOBS);
 	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_" STRANGER), 0);
 	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_"), 2);
@@ -35,7 +36,7 @@ static void blobs_of_a_job_that_is_being_submitted_stay(void **state)
 	/* A second blob under the present term: its graph may be on its way. */
 	assert_int_equal(services_store_open(p.holder.services, &options, &store, NULL), FSHA_OK);
 	assert_int_equal(store_write(store, STORE_ADD, "c", NULL, "x", 1, NULL, NULL), FSHA_OK);
-	expect_gc(&p, 0);
+	expect_gc(&p, FSHA_GC_UNKNOWN_JOBS);
 	for (int i = 0; i < 3; i++) {
 		crashfs_advance(p.disk, 12 * HOLDER_LEASE_MS * FSU_NS_PER_MS);
 		live_long(&p);
@@ -77,7 +78,9 @@ static void a_blob_that_comes_while_gc_decides_stays(void **state)
 	open_with(&p, 0, store_orphans);
 	assert_int_equal(services_store_open(p.holder.services, &options, &i.store, NULL), FSHA_OK);
 	crashfs_hook_set(p.disk, put_meanwhile, &i);
-	assert_int_equal(orphans_look(p.holder.services, p.holder.term, NULL, NULL, NULL), 0);
+	assert_int_equal(orphans_look(p.holder.services, p.holder.term,
+				      &(struct orphans_policy){ .unknown = true }),
+			 0);
 	crashfs_hook_set(p.disk, NULL, NULL);
 	assert_int_equal(i.looks, 2);
 	assert_int_equal(count(&p, BLOBS, "c~"), 1);
@@ -202,6 +205,87 @@ static void leave_neither(struct town *t)
 	leave_job(t, "");
 }
 
+/* An acknowledged blob of a job whose graph is on its way, also of one that ran here before. */
+static void blobs_that_came_before_their_graph_stay_unless_they_are_asked_for(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, leave_neither);
+	for (uint32_t flags = 0; flags <= FSHA_GC_DRY_RUN; flags++) {
+		expect_gc(&p, flags);
+		assert_told(&p, "left blobs-orphaned " BLOBS);
+		assert_told(&p, "left blobs-orphaned " LAYOUT_BLOBS "/job_" TOWN_JOB);
+	}
+	crashfs_advance(p.disk, 20 * HOLDER_LEASE_MS * FSU_NS_PER_MS);
+	live_long(&p);
+	expect_gc(&p, 0); /* that it is old is not what counts */
+	assert_int_equal(count(&p, BLOBS, "b~"), 1);
+	assert_int_equal(count(&p, LAYOUT_BLOBS "/job_" TOWN_JOB, "b~"), 1);
+	close_place(&p);
+}
+
+static void blobs_of_a_job_that_has_ended_go_once_they_stood_still(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_with(&p, 0, leave_neither);
+	expect_gc(&p, FSHA_GC_WATCH | FSHA_GC_DRY_RUN);
+	assert_told(&p, "planned blobs-orphaned " LAYOUT_BLOBS "/job_" TOWN_JOB);
+	expect_gc(&p, FSHA_GC_WATCH);
+	assert_told(&p, "done blobs-orphaned " LAYOUT_BLOBS "/job_" TOWN_JOB);
+	assert_told(&p, "left blobs-orphaned " BLOBS); /* it never had an election */
+	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_" TOWN_JOB), 0);
+	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_" TOWN_JOB_2), 1);
+	assert_int_equal(count(&p, BLOBS, "b~"), 1);
+	expect_gc(&p, FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS);
+	assert_told(&p, "done blobs-orphaned " BLOBS);
+	assert_int_equal(count(&p, LAYOUT_BLOBS, "job_"), 1);
+	close_place(&p);
+}
+
+/* Five leases into the watch something comes. */
+struct latecomer {
+	struct place *place;
+	int64_t at_ns;
+};
+
+static void come_late(void *ctx, enum crashfs_call call, const char *path, unsigned client)
+{
+	struct latecomer *l = ctx;
+
+	(void)call;
+	(void)path;
+	(void)client;
+	if (!l->at_ns || fsu_now_ns(l->place->town.hand) < l->at_ns)
+		return;
+	l->at_ns = 0;
+	crashfs_put(l->place->disk,
+		    town_path(&l->place->town, LAYOUT_BLOBS "/job_" TOWN_JOB "/~late"), "", 0);
+}
+
+static void blobs_that_come_while_gc_watches_stay(void **state)
+{
+	const uint32_t ways[] = { FSHA_GC_WATCH, FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS };
+	struct place p;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct latecomer l = { .place = &p };
+
+		open_with(&p, 0, leave_neither);
+		l.at_ns = fsu_now_ns(p.town.hand) + 5 * HOLDER_LEASE_MS * FSU_NS_PER_MS;
+		crashfs_hook_set(p.disk, come_late, &l);
+		expect_gc(&p, ways[i]);
+		crashfs_hook_set(p.disk, NULL, NULL);
+		assert_int_equal(l.at_ns, 0);
+		assert_told(&p, "left blobs-orphaned " LAYOUT_BLOBS "/job_" TOWN_JOB);
+		assert_int_equal(count(&p, LAYOUT_BLOBS "/job_" TOWN_JOB, "b~"), 1);
+		close_place(&p);
+	}
+}
+
 static void the_janitor_keeps_blobs_while_there_are_checkpoints_or_a_count_of_them(void **state)
 {
 	struct place p;
@@ -224,7 +308,11 @@ static void the_janitor_keeps_blobs_while_there_are_checkpoints_or_a_count_of_th
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blobs_of_a_job_that_is_gone_go_and_others_stay),
+		cmocka_unit_test(
+			blobs_of_an_unknown_job_go_when_they_are_asked_for_and_others_stay),
+		cmocka_unit_test(blobs_that_came_before_their_graph_stay_unless_they_are_asked_for),
+		cmocka_unit_test(blobs_of_a_job_that_has_ended_go_once_they_stood_still),
+		cmocka_unit_test(blobs_that_come_while_gc_watches_stay),
 		cmocka_unit_test(blobs_of_a_job_that_is_being_submitted_stay),
 		cmocka_unit_test(a_blob_that_comes_while_gc_decides_stays),
 		cmocka_unit_test(one_call_that_fails_hides_no_orphan),

@@ -7,10 +7,11 @@
  * Where Flink's calls return true, these return FSHA_OK, and where they return false or throw, any
  * other result.
  *
- * The blobs of a job go with it: fsha_gc removes, in terms after those in which they were written,
- * what belongs to a job that has no graph, no running entry and no dirty result. The leaders do so
- * by themselves only where the job's election was led and is vacant, and it has no checkpoints.
- * Blobs of no job are never removed so.
+ * The blobs of a job go with it: the leaders, and fsha_gc with FSHA_GC_WATCH, remove, in terms
+ * after those in which they were written, what belongs to a job that has no graph, no running entry
+ * and no dirty result, once nothing in its directory has changed for ten leases, where the job's
+ * election was led and is vacant, and it has no checkpoints. So blobs may come before the graph;
+ * who asks for FSHA_GC_UNKNOWN_JOBS gives that up. Blobs of no job are never removed so.
  *
  * A blob store may be used by any thread. Nothing is locked while the bytes of a blob pass.
  */
@@ -37,7 +38,8 @@ typedef enum fsha_blob_type {
 /**
  * The key of a blob: the SHA-1 of its content, and random bytes that tell two uploads of one
  * content apart. The store takes the hash as it is and never compares it with the content, of which
- * it keeps a checksum of its own.
+ * it keeps a checksum of its own: to know that they fit compare with fsha_blob_key_of_file.
+ * doc/INTERFACES.md says why.
  */
 typedef struct fsha_blob_key {
 	int32_t type; /* an fsha_blob_type */
@@ -95,9 +97,11 @@ FSHA_API void fsha_blob_store_close(fsha_blob_store *store);
  */
 
 /**
- * Store a local file under a key. A blob that has the key already is replaced, so that a put may be
- * repeated. FSHA_E_NOT_FOUND: there is no such file; FSHA_E_INVALID: it is no regular file, or grew
- * shorter while it was read. Flink: put. Since 0.1.
+ * Store a local file under a key, to its end, also where its size is said to be 0 (/proc). A blob
+ * that has the key already is replaced, so that a put may be repeated: whoever puts other content
+ * under a key has replaced it, see fsha_blob_key. FSHA_E_NOT_FOUND: there is no such file;
+ * FSHA_E_INVALID: it is no regular file, or grew longer or shorter while it was read. Flink: put.
+ * Since 0.1.
  */
 FSHA_API fsha_result fsha_blob_store_put(fsha_blob_store *store, const char *local_file,
 					 const fsha_job_id *job, const fsha_blob_key *key,

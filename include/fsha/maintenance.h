@@ -106,8 +106,9 @@ typedef struct fsha_maintenance_summary {
 /* Tell what would be done, and do nothing. */
 #define FSHA_GC_DRY_RUN 1u
 /*
- * Watch members and half-built directories for ten leases, to tell who is dead from who is slow
- * where no lock tells.
+ * Watch members, half-built directories and blobs of jobs that are gone for ten leases: to tell who
+ * is dead from who is slow where no lock tells, and what is left of a job from what is to become
+ * one.
  */
 #define FSHA_GC_WATCH 2u
 /*
@@ -115,6 +116,13 @@ typedef struct fsha_maintenance_summary {
  * of the cluster; raises the floor first, so that their epochs never come back.
  */
 #define FSHA_GC_RETIRE 4u
+/*
+ * Take the blobs of jobs that are gone also where nothing tells that the job ever ran here, and
+ * without FSHA_GC_WATCH at once. Only while nobody is about to submit a job: blobs come before the
+ * graph, and those of a job that was never told of, by who uses the blob store alone, go too. Ask
+ * for a dry run first.
+ */
+#define FSHA_GC_UNKNOWN_JOBS 8u
 
 typedef struct fsha_gc_options {
 	size_t struct_size;
@@ -131,10 +139,11 @@ typedef struct fsha_gc_options {
  * tombstones, tenures that came to no end, trash, blobs of jobs that are gone. The leaders do the
  * same in the background for what they lead, so it is needed only for clusters at rest.
  *
- * A job is gone when it has no graph, no running entry and no dirty result; its blobs of earlier
- * terms are removed then, also those of a job that was never told of, by who uses the blob store
- * without the job graph store: ask for a dry run first. In the background they are removed only if
- * the job's election was led and is vacant and there are no checkpoints of it.
+ * A job is gone when it has no graph, no running entry and no dirty result. So is one that is about
+ * to be submitted, and its blobs are there already: they are left alone unless they were written
+ * under earlier terms and, with FSHA_GC_WATCH, nothing in their directory has changed for ten
+ * leases, and the job's election was led and is vacant and there are no checkpoints of it; as in
+ * the background. FSHA_GC_UNKNOWN_JOBS asks for the others.
  *
  * What belongs to an election is done in a short term of office of two seconds or more, or under
  * the term that this process leads; where somebody else leads it is left to him. `options` may be

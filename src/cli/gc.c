@@ -12,15 +12,23 @@ struct arguments {
 
 enum {
 	KEY_WATCH = 0x200,
-	KEY_RETIRE
+	KEY_RETIRE,
+	KEY_UNKNOWN_JOBS
 };
 
 static const struct argp_option fields[] = {
 	{ "dry-run", 'n', NULL, 0, "tell what would be done, and do nothing", 0 },
 	{ "watch", KEY_WATCH, NULL, 0,
-	  "watch for ten leases, to tell who is dead from who is slow where no lock tells", 0 },
+	  "watch for ten leases, to tell who is dead from who is slow where no lock tells, and "
+	  "what "
+	  "is left of a job from what is to become one",
+	  0 },
 	{ "retire", KEY_RETIRE, NULL, 0,
 	  "remove the elections of jobs that are gone; only while the cluster has no member", 0 },
+	{ "unknown-jobs", KEY_UNKNOWN_JOBS, NULL, 0,
+	  "remove blobs also of jobs that nothing tells of; only while nobody is about to submit "
+	  "one",
+	  0 },
 	{ 0 },
 };
 
@@ -40,6 +48,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_RETIRE:
 		a->gc.flags |= FSHA_GC_RETIRE;
 		return 0;
+	case KEY_UNKNOWN_JOBS:
+		a->gc.flags |= FSHA_GC_UNKNOWN_JOBS;
+		return 0;
 	case ARGP_KEY_ARG:
 		return cli_options_error("gc takes no argument: '%.100s'", arg);
 	default:
@@ -56,11 +67,11 @@ static const struct argp argp = {
 	       "background, so it is needed only for clusters at rest."
 	       "\vWhat an election's leader has to do is done in a short term of office, and left "
 	       "to the leader where there is one. A job is gone when it has no graph, no running "
-	       "entry and no dirty result: all its blobs of earlier terms are removed then, also "
-	       "if it was never told of, as where the blob store is used without job graphs. Look "
-	       "at --dry-run first. (In the background leaders remove them only when the job's "
-	       "election was led and is vacant, and it has no checkpoints.) Exit code 0 when all "
-	       "that could be done was.",
+	       "entry and no dirty result. Since blobs come before the graph, those of a job that "
+	       "is about to be submitted look the same; so with --watch they are removed when "
+	       "nothing in their directory has changed for ten leases and the job ran here and has "
+	       "ended, and with --unknown-jobs also those of jobs that nothing tells of, at once: "
+	       "look at --dry-run first. Exit code 0 when all that could be done was.",
 	.children = cli_options_children,
 };
 

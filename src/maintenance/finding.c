@@ -84,7 +84,9 @@ static const struct finding_type types[FINDING_CODES] = {
 				  "the directory" },
 	[FINDING_MEMBER_DEAD] = { "member-dead", FSHA_SEVERITY_INFO, true, GC },
 	[FINDING_MEMBER_HALF_REMOVED] = { "member-half-removed", FSHA_SEVERITY_INFO, true, GC },
-	[FINDING_BLOBS_ORPHANED] = { "blobs-orphaned", FSHA_SEVERITY_INFO, true, GC },
+	[FINDING_BLOBS_ORPHANED] = { "blobs-orphaned", FSHA_SEVERITY_INFO, true,
+				     "they may be those of a job that is about to be submitted; "
+				     "else 'fsha gc --watch' or 'fsha gc --unknown-jobs'" },
 	[FINDING_CHECKPOINTS_ORPHANED] = { "checkpoints-orphaned", FSHA_SEVERITY_INFO, true,
 					   "clean the job up, if it is not to be started again" },
 	[FINDING_QUARANTINED] = { "quarantined", FSHA_SEVERITY_WARNING, false,

@@ -21,9 +21,15 @@
 #include "src/result/error.h"
 #include "src/state/index.h"
 
-#define FLAGS_KNOWN (FSHA_GC_DRY_RUN | FSHA_GC_WATCH | FSHA_GC_RETIRE)
+#define FLAGS_KNOWN (FSHA_GC_DRY_RUN | FSHA_GC_WATCH | FSHA_GC_RETIRE | FSHA_GC_UNKNOWN_JOBS)
 #define TRASH_BATCH 256
 #define TRASH_ROUNDS 4096
+
+struct gc {
+	struct actions actions; /* first */
+	uint32_t flags;
+	struct still orphans; /* with FSHA_GC_WATCH */
+};
 
 /* ---- what no election fences ---- */
 
@@ -62,8 +68,9 @@ static void leave_remains(void *ctx, enum remains_kind kind, const char *directo
 		     STILL_LEASES);
 }
 
-static void take_all_remains(struct actions *a, bool watch)
+static void take_all_remains(struct gc *g)
 {
+	struct actions *a = &g->actions;
 	const struct cluster *c = &a->services->cluster;
 	struct remains_policy policy = { .ctx = a, .take = take_remains, .taken = tell_taken };
 	struct fsu_uuid own;
@@ -77,10 +84,11 @@ static void take_all_remains(struct actions *a, bool watch)
 	}
 	services_unlock(a->services);
 	still_init(&still, c);
-	if (watch && !a->dry_run) {
+	if (g->flags & FSHA_GC_WATCH && !a->dry_run) {
 		until_ns = fsu_now_ns(c->fs) + (STILL_LEASES + 1) * cluster_lease_ns(c);
 		while (fsu_now_ns(c->fs) < until_ns) {
 			(void)remains_look(&still, &policy);
+			orphans_watch(a->services, &g->orphans);
 			fsu_sleep(c->fs, cluster_lease_ns(c) / 2);
 		}
 	}
@@ -115,15 +123,16 @@ static void empty_trash(struct actions *a, const struct finding *f)
 
 /* ---- what an election's leader takes away ---- */
 
-static bool is_leaders_work(enum finding_code code)
+static bool is_leaders_work(enum finding_code code, uint32_t flags)
 {
 	switch (code) {
 	case FINDING_OLD_VERSIONS:
 	case FINDING_TOMBSTONES:
 	case FINDING_TENURE_LEFTOVER:
 	case FINDING_TENURE_BUSY:
-	case FINDING_BLOBS_ORPHANED:
 		return true;
+	case FINDING_BLOBS_ORPHANED:
+		return flags & (FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS);
 	default:
 		return false;
 	}
@@ -133,9 +142,9 @@ static bool is_leaders_work(enum finding_code code)
  * Each term leaves two records of its own in leaders/, so these alone are no reason to begin one;
  * in one that is begun anyway they go too.
  */
-static bool is_reason(const struct finding *f)
+static bool is_reason(const struct finding *f, uint32_t flags)
 {
-	return is_leaders_work(f->code) && f->election[0] &&
+	return is_leaders_work(f->code, flags) && f->election[0] &&
 	       strncmp(f->path, LAYOUT_LEADERS "/", sizeof(LAYOUT_LEADERS)) != 0;
 }
 
@@ -181,17 +190,25 @@ static void open_stores(struct actions *a, struct duty *duties, size_t count)
 	}
 }
 
-static void tell_orphan(void *ctx, const char *directory, fsha_result result,
+static void tell_orphan(void *ctx, const char *directory, enum orphan_fate fate,
 			const fsha_error *error)
 {
-	if (result == FSHA_OK)
+	static const char *const left[] = {
+		[ORPHAN_WRITTEN] = "the present leader wrote there: the job may be about to start",
+		[ORPHAN_MOVING] = "it has not been seen to stand still for ten leases: the job may "
+				  "be about to start",
+		[ORPHAN_UNKNOWN] = "nothing tells that its job ran here and has ended: "
+				   "'fsha gc --unknown-jobs' removes it, if nobody uses it",
+	};
+
+	if (fate == ORPHAN_REMOVED)
 		actions_tell(ctx, FSHA_ACTION_DONE, FINDING_BLOBS_ORPHANED, directory,
 			     "removed: its job has no graph, no running entry and no dirty result");
-	else if (result == FSHA_E_EXISTS)
-		actions_tell(ctx, FSHA_ACTION_LEFT, FINDING_BLOBS_ORPHANED, directory,
-			     "the present leader wrote there: the job may be about to start");
-	else
+	else if (fate == ORPHAN_FAILED)
 		actions_fail(ctx, FINDING_BLOBS_ORPHANED, directory, error);
+	else
+		actions_tell(ctx, FSHA_ACTION_LEFT, FINDING_BLOBS_ORPHANED, directory, "%s",
+			     left[fate]);
 }
 
 /* What was found by its name in a store or an election, and a leader has looked after since. */
@@ -208,8 +225,33 @@ static void tell_duty(struct actions *a, struct term *t, const struct finding *f
 			     "not all of it could be cleaned, or more has come: run gc again");
 }
 
-static void do_duties(struct actions *a, struct term *t, struct duty *duties, size_t count)
+/* What nobody asked for. */
+static void leave_orphans(struct actions *a, const struct findings *found)
 {
+	for (size_t i = 0; i < found->count; i++)
+		if (found->items[i].code == FINDING_BLOBS_ORPHANED)
+			actions_tell(a, FSHA_ACTION_LEFT, FINDING_BLOBS_ORPHANED,
+				     found->items[i].path,
+				     "its job may be about to start, for blobs come before the "
+				     "graph: 'fsha gc --watch' removes it when it stands still and "
+				     "its job has ended, 'fsha gc --unknown-jobs' at once");
+}
+
+static void take_orphans(struct gc *g, struct term *t)
+{
+	const struct orphans_policy policy = {
+		.still = g->flags & FSHA_GC_WATCH ? &g->orphans : NULL,
+		.unknown = g->flags & FSHA_GC_UNKNOWN_JOBS,
+		.told = tell_orphan,
+		.ctx = &g->actions,
+	};
+
+	(void)orphans_look(g->actions.services, t, &policy);
+}
+
+static void do_duties(struct gc *g, struct term *t, struct duty *duties, size_t count)
+{
+	struct actions *a = &g->actions;
 	const struct fsu *fs = services_fs(a->services);
 	bool orphans = false;
 
@@ -229,7 +271,7 @@ static void do_duties(struct actions *a, struct term *t, struct duty *duties, si
 			tell_duty(a, t, f);
 	}
 	if (orphans)
-		(void)orphans_look(a->services, t, NULL, tell_orphan, a);
+		take_orphans(g, t);
 	if (history_publish(t, NULL) == FSHA_OK)
 		leader_clean(t);
 	for (int i = 0; i < TRASH_ROUNDS; i++)
@@ -245,26 +287,30 @@ static void tell_all(struct actions *a, const struct duty *duties, size_t count,
 			     message);
 }
 
-static void plan_all(struct actions *a, const struct duty *duties, size_t count)
+static void plan_all(struct actions *a, uint32_t flags, const struct duty *duties, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		actions_tell(a, FSHA_ACTION_PLANNED, duties[i].finding->code,
 			     duties[i].finding->path, "%s",
-			     duties[i].finding->code == FINDING_BLOBS_ORPHANED ?
+			     duties[i].finding->code != FINDING_BLOBS_ORPHANED ?
+				     "it would be cleaned" :
+			     flags & FSHA_GC_WATCH ?
+				     "if it stands still, all blobs in it would be removed: their "
+				     "job has no graph, no running entry and no dirty result" :
 				     "all blobs in it would be removed: their job has no graph, no "
-				     "running entry and no dirty result" :
-				     "it would be cleaned");
+				     "running entry and no dirty result");
 }
 
 /* All of one election. */
-static void tend_election(struct actions *a, struct duty *duties, size_t count)
+static void tend_election(struct gc *g, struct duty *duties, size_t count)
 {
+	struct actions *a = &g->actions;
 	fsha_error error = FSHA_ERROR_INIT;
 	struct tenancy tenancy;
 	fsha_result result;
 
 	if (a->dry_run) {
-		plan_all(a, duties, count);
+		plan_all(a, g->flags, duties, count);
 		return;
 	}
 	result = tenancy_take(a->services, duties[0].finding->election, &tenancy, &error);
@@ -277,7 +323,7 @@ static void tend_election(struct actions *a, struct duty *duties, size_t count)
 			actions_fail(a, duties[i].finding->code, duties[i].finding->path, &error);
 		return;
 	}
-	do_duties(a, tenancy.term, duties, count);
+	do_duties(g, tenancy.term, duties, count);
 	tenancy_end(&tenancy);
 }
 
@@ -289,8 +335,9 @@ static int compare_duties(const void *x, const void *y)
 	return order ? order : strcmp(a->finding->path, b->finding->path);
 }
 
-static void tend_elections(struct actions *a, const struct findings *found)
+static void tend_elections(struct gc *g, const struct findings *found)
 {
+	struct actions *a = &g->actions;
 	const struct fsu *fs = services_fs(a->services);
 	struct duty *duties = fsu_alloc(fs, (found->count + 1) * sizeof(*duties));
 	fsha_error error = FSHA_ERROR_INIT;
@@ -302,14 +349,15 @@ static void tend_elections(struct actions *a, const struct findings *found)
 		return;
 	}
 	for (size_t i = 0; i < found->count; i++)
-		if (is_reason(&found->items[i]) && !is_retired(found, found->items[i].election))
+		if (is_reason(&found->items[i], g->flags) &&
+		    !is_retired(found, found->items[i].election))
 			duties[n++].finding = &found->items[i];
 	qsort(duties, n, sizeof(*duties), compare_duties);
 	for (size_t i = 0; i < n; i = end) {
 		for (end = i + 1; end < n; end++)
 			if (strcmp(duties[end].finding->election, duties[i].finding->election) != 0)
 				break;
-		tend_election(a, duties + i, end - i);
+		tend_election(g, duties + i, end - i);
 	}
 	fsu_release(fs, duties);
 }
@@ -376,35 +424,40 @@ fsha_result fsha_gc(fsha_services *s, const fsha_gc_options *options,
 		    fsha_maintenance_summary *ret_summary, fsha_error *reterr)
 {
 	fsha_verify_summary ignored = FSHA_VERIFY_SUMMARY_INIT;
-	struct actions a = { .services = s, .visit = visit, .ctx = ctx };
-	uint32_t flags = options ? options->flags : 0;
+	struct gc g = { .actions = { .services = s, .visit = visit, .ctx = ctx } };
+	struct actions *a = &g.actions;
 	struct findings found;
 	fsha_result result;
 
 	result = check_arguments(s, options, ret_summary, reterr);
 	if (result != FSHA_OK)
 		return result;
-	a.summary = (fsha_maintenance_summary)FSHA_MAINTENANCE_SUMMARY_INIT;
-	a.error = (fsha_error)FSHA_ERROR_INIT;
-	a.dry_run = flags & FSHA_GC_DRY_RUN;
+	g.flags = options ? options->flags : 0;
+	a->summary = (fsha_maintenance_summary)FSHA_MAINTENANCE_SUMMARY_INIT;
+	a->error = (fsha_error)FSHA_ERROR_INIT;
+	a->dry_run = g.flags & FSHA_GC_DRY_RUN;
+	still_init(&g.orphans, &s->cluster);
 	findings_init(&found, services_fs(s));
 	result = verify_run(&s->cluster, s->job_result_path, true, &ignored, &found, reterr);
 	if (result == FSHA_OK) {
-		a.found = &found;
-		take_all_remains(&a, flags & FSHA_GC_WATCH);
+		a->found = &found;
+		take_all_remains(&g);
 		for (size_t i = 0; i < found.count; i++) {
 			if (found.items[i].code == FINDING_TRASH)
-				empty_trash(&a, &found.items[i]);
+				empty_trash(a, &found.items[i]);
 			if (found.items[i].code == FINDING_ELECTION_RETIRED)
-				retire_finish(&a, &found.items[i]);
+				retire_finish(a, &found.items[i]);
 		}
 		/* Before this process becomes a member itself. */
-		if (flags & FSHA_GC_RETIRE)
-			retire_elections(&a);
-		tend_elections(&a, &found);
-		tell_the_rest(&a);
-		result = actions_end(&a, ret_summary, reterr);
+		if (g.flags & FSHA_GC_RETIRE)
+			retire_elections(a);
+		if (!(g.flags & (FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS)))
+			leave_orphans(a, &found);
+		tend_elections(&g, &found);
+		tell_the_rest(a);
+		result = actions_end(a, ret_summary, reterr);
 	}
 	findings_done(&found);
+	still_done(&g.orphans);
 	return result;
 }

@@ -189,6 +189,7 @@ void upkeep_stores(struct fsha_services *s, struct term *t)
 void upkeep_remains(struct fsha_services *s)
 {
 	struct remains_policy policy = { .own = NULL };
+	struct orphans_policy orphans = { .still = NULL };
 	struct fsu_uuid own;
 	struct term *t;
 
@@ -207,9 +208,10 @@ void upkeep_remains(struct fsha_services *s)
 	services_unlock(s);
 	(void)remains_look(&s->still[0], &policy);
 
+	orphans.still = &s->still[1];
 	t = services_term(s, FSHA_ELECTION_DISPATCHER);
 	if (t && term_is_live(t))
-		(void)orphans_look(s, t, &s->still[1], NULL, NULL);
+		(void)orphans_look(s, t, &orphans);
 	term_unref(t);
 }
 
