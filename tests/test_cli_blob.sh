@@ -166,14 +166,14 @@ test_inside_of_run_it_writes_under_that_term() {
 	equal "$out" 1
 }
 
-test_gc_takes_the_blobs_of_jobs_that_are_gone_and_none_of_no_job() {
+test_gc_takes_the_blobs_of_unknown_jobs_and_none_of_no_job() {
 	local running=000000000000000000000000000000a2
 	printf 1 >"$dir/1"
 	expect 0 blob put --job $job "$dir/1" $key
 	expect 0 running set $running RUNNING
 	expect 0 blob put --job $running "$dir/1" $key
 	expect 0 blob put "$dir/1" $key
-	expect 0 gc # in a later term
+	expect 0 gc --unknown-jobs # in a later term
 	matches "$out" "blobs/job_$job: removed"
 	expect 124 blob get --job $job $key
 	expect 0 blob get --job $running $key
