@@ -145,8 +145,6 @@ static fsha_result open_fixed(struct cluster *c, const char *name, int *ret_fd, 
 {
 	int fd = fsu_dir_open(c->fs, c->fd, name);
 
-	if (fd == -ENOENT)
-		return layout_lost(c, name, reterr);
 	if (fd < 0)
 		return error_os(reterr, fd, "open", "cannot open '%s/%s'", c->path, name);
 	*ret_fd = fd;

@@ -23,9 +23,10 @@ static const struct finding_type types[FINDING_CODES] = {
 	[FINDING_FLOOR_SEVERAL] = { "floor-several", FSHA_SEVERITY_WARNING, true,
 				    "remove all but the one with the highest number" },
 	[FINDING_DIRECTORY_MISSING] = { "directory-missing", FSHA_SEVERITY_ERROR, true,
-					"put it back, or restore a backup, which makes it anew; "
-					"if it is known to have been empty, make it, with the "
-					"owner and mode of its neighbours" },
+					"put it back, or restore a backup, which makes a "
+					"directory of values anew; if it is known to have been "
+					"empty, make it, with the owner and mode of its "
+					"neighbours" },
 	[FINDING_WRONG_TYPE] = { "wrong-type", FSHA_SEVERITY_ERROR, true,
 				 "move it away by hand; nothing of fsha's is there" },
 	[FINDING_UNREADABLE] = { "unreadable", FSHA_SEVERITY_ERROR, true,
