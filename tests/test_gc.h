@@ -20,6 +20,7 @@
 #include "src/maintenance/retire.h"
 #include "src/maintenance/verify.h"
 #include "src/services/upkeep.h"
+#include "tests/lib/disk.h"
 #include "tests/lib/holder.h"
 #include "tests/lib/oom.h"
 #include "tests/lib/town.h"
@@ -137,6 +138,7 @@ static inline void empty_the_graphs(struct town *t)
 {
 	crashfs_rm(t->disk, town_path(t, LAYOUT_JOB_GRAPHS));
 	assert_int_equal(fsu_mkdirat(t->hand, AT_FDCWD, town_path(t, LAYOUT_JOB_GRAPHS), 0700), 0);
+	disk_sync_dir(t->hand, TOWN_CLUSTER); /* without it the cluster has lost something */
 }
 
 static inline void make_directory(struct place *p, const char *path)

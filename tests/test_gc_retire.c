@@ -1,5 +1,4 @@
 /* Elections of jobs that are long gone are retired, and no epoch of theirs comes back. */
-#include "tests/lib/disk.h"
 #include "tests/test_gc.h"
 
 /* ---- retiring elections ---- */

@@ -57,19 +57,19 @@ static void start_with_waste(void *ctx, struct crashfs *disk)
 static int collect(void *ctx, const struct fsu *fs)
 {
 	(void)fs;
-	return gc(ctx, 0);
+	return gc(ctx, FSHA_GC_UNKNOWN_JOBS);
 }
 
 static int watch_and_collect(void *ctx, const struct fsu *fs)
 {
 	(void)fs;
-	return gc(ctx, FSHA_GC_WATCH);
+	return gc(ctx, FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS);
 }
 
 static int plan(void *ctx, const struct fsu *fs)
 {
 	(void)fs;
-	return gc(ctx, FSHA_GC_DRY_RUN | FSHA_GC_WATCH | FSHA_GC_RETIRE);
+	return gc(ctx, FSHA_GC_DRY_RUN | FSHA_GC_WATCH | FSHA_GC_RETIRE | FSHA_GC_UNKNOWN_JOBS);
 }
 
 static int retire(void *ctx, const struct fsu *fs)
@@ -104,7 +104,7 @@ static const char *check_next(struct crashfs *after)
 
 	start_tending(&next, after, SLOW);
 	wrong = compare_values(&next, values, VALUES);
-	if (!wrong && gc(&next, FSHA_GC_WATCH) != FSHA_OK)
+	if (!wrong && gc(&next, FSHA_GC_WATCH | FSHA_GC_UNKNOWN_JOBS) != FSHA_OK)
 		wrong = sweep_say("the next gc fails: %s", next.holder.error.message);
 	if (!wrong)
 		wrong = find_nothing(&next, NULL);
