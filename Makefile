@@ -393,7 +393,8 @@ MEMCHECK := $(VALGRIND) --leak-check=full --errors-for-leak-kinds=definite,indir
 HELGRIND := $(VALGRIND) --tool=helgrind --history-level=approx
 # Races need threads: the tests that start any, by themselves or in services.
 THREADED := $(patsubst tests/%.c,$(BUILD)/tests/%,$(shell grep -lE \
-	'pthread_create|"tests/(test_services|test_hook|test_state_fixture)\.h"' $(TEST_SRC)))
+	'pthread_create|"tests/test_(services|hook|state_fixture|backup|bad_input|workers_fixture)\.h"' \
+	$(TEST_SRC)))
 # tests/valgrind.skip: PROGRAM TOOL REASON
 skipped = $(addprefix $(BUILD)/tests/,$(shell awk '$$2 ~ /^($(1)|BOTH)$$/ { print $$1 }' tests/valgrind.skip))
 run_valgrind = FSHA_TEST_SLOW=5 BUILD='$(abspath $(BUILD))' tools/run-tests -j $(jobs) \

@@ -50,7 +50,8 @@ check() {
 }
 
 declared=$(tools/public-names)
-[ "$(wc -l <<<"$declared")" -gt 200 ] && [ "$(wc -l <"$list")" -gt 200 ]
+[ "$(wc -l <<<"$declared")" -gt 200 ] || complain "tools/public-names finds hardly any"
+[ "$(wc -l <"$list")" -gt 200 ] || complain "hardly anything is swept"
 
 declare -A said
 while read -r name how where reason; do
