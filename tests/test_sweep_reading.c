@@ -117,6 +117,22 @@ static const char *check_backup(void *ctx, struct crashfs *after, const struct s
 
 /* ---- metrics of the cluster ---- */
 
+/* "NAME{cluster="<any>",LABEL} VALUE", on a line of its own. */
+static bool has_sample(const char *text, const char *name, const char *label, const char *value)
+{
+	char begin[128], end[128];
+
+	(void)snprintf(begin, sizeof(begin), "\n%s{cluster=\"", name);
+	(void)snprintf(end, sizeof(end), "\",%s} %s\n", label, value);
+	for (const char *at = strstr(text, begin); at; at = strstr(at + 1, begin)) {
+		const char *line = at + 1, *found = strstr(line, end);
+
+		if (found && found < line + strcspn(line, "\n"))
+			return true;
+	}
+	return false;
+}
+
 static int read_metrics(void *ctx, const struct fsu *fs)
 {
 	struct scene *s = ctx;
@@ -128,8 +144,8 @@ static int read_metrics(void *ctx, const struct fsu *fs)
 	if (result != FSHA_OK)
 		return result;
 	if (size != strlen(text) ||
-	    !strstr(text, "\nfsha_cluster_epoch{election=\"dispatcher\"} 1\n") ||
-	    !strstr(text, "\nfsha_cluster_store_files{store=\"state\"} 3\n"))
+	    !has_sample(text, "fsha_cluster_epoch", "election=\"dispatcher\"", "1") ||
+	    !has_sample(text, "fsha_cluster_store_files", "store=\"state\"", "3"))
 		result = WRONG_VALUE;
 	fsu_release(fs, text);
 	return result;
