@@ -93,8 +93,7 @@ static void offices_change_hands_and_no_epoch_comes_twice(void **state)
 		step(&s, "resign", resign(&s));
 		drop_term(&s);
 		step(&s, "claim again", lead_and_tell(&s, JOB_ELECTION));
-		step(&s, "history",
-		     history_publish(s.h.services->attached->term, &s.error));
+		step(&s, "history", history_publish(s.h.services->attached->term, &s.error));
 		leader_clean(s.h.services->attached->term);
 	}
 	stage_close(&s);
