@@ -524,7 +524,7 @@ static void repair_takes_away_what_is_damaged_and_nothing_else(void **state)
 static void as_many_states_were_checked_as_it_takes(void **state)
 {
 	(void)state;
-	film_assert_checked(test_size(8000, 20000, 80000));
+	film_assert_checked(test_size(8000, 34000, 100000));
 }
 
 int main(void)

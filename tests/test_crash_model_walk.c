@@ -116,7 +116,7 @@ static void walk(uint64_t seed)
 static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **state)
 {
 	uint64_t first = 1;
-	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 140);
+	const uint64_t walks = test_seed(&first) ? 1 : test_size(8, 30, 180);
 
 	(void)state;
 	print_message("seeds %llu to %llu\n", (unsigned long long)first,
@@ -128,7 +128,7 @@ static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **stat
 static void as_many_states_were_checked_as_it_takes(void **state)
 {
 	(void)state;
-	film_assert_checked(test_size(4000, 40000, 500000));
+	film_assert_checked(test_size(4000, 45000, 700000));
 }
 
 int main(void)
