@@ -390,7 +390,7 @@ static void nor_does_one_whose_locks_are_reclaimed(void **state)
 static void as_many_states_were_checked_as_it_takes(void **state)
 {
 	(void)state;
-	film_assert_checked(test_size(3600, 18000, 220000));
+	film_assert_checked(test_size(3600, 18000, 100000));
 }
 
 int main(void)

@@ -128,7 +128,7 @@ static void what_is_acknowledged_survives_every_cut_of_a_random_walk(void **stat
 static void as_many_states_were_checked_as_it_takes(void **state)
 {
 	(void)state;
-	film_assert_checked(test_size(4000, 45000, 700000));
+	film_assert_checked(test_size(4000, 45000, 840000));
 }
 
 int main(void)
