@@ -49,12 +49,13 @@ static struct {
 	fsha_uuid session[ELECTIONS];
 } m = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-static volatile sig_atomic_t ending;
+/* Set by a signal, seen by all threads: atomic without a lock. */
+static atomic_bool ending;
 
 static void on_term(int signal_number)
 {
 	(void)signal_number;
-	ending = 1;
+	atomic_store(&ending, true);
 }
 
 static void log_event(struct ops_event event)
@@ -151,7 +152,7 @@ static void *ask(void *arg)
 	const struct timespec pause = { 0, LEADS_NS };
 	int64_t wall_ns = 0;
 
-	while (!ending) {
+	while (!atomic_load(&ending)) {
 		look_at_clocks(&wall_ns);
 		for (int e = 0; e < ELECTIONS; e++) {
 			fsha_uuid session;
@@ -322,7 +323,7 @@ static void take_part(bool contends)
 {
 	const struct timespec idle = { 0, 20000000 };
 
-	while (!ending) {
+	while (!atomic_load(&ending)) {
 		const uint32_t pause_us = atomic_load(&m.page->pause_us);
 		const struct timespec pause = { 0, (long)pause_us * 1000 };
 		bool busy = false;
