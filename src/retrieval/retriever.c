@@ -164,10 +164,12 @@ static bool tell(struct task *task)
 		return false;
 	}
 	if (r->abandoned) {
-		/*
-		 * The executor itself holds a reference on the services, so this is not their last.
-		 */
+		struct fsha_services *s = r->services;
+
+		/* The executor holds a reference on the services: they stay. */
+		services_unlock(s);
 		destroy(r);
+		services_lock(s);
 		return false;
 	}
 	return true;

@@ -24,6 +24,15 @@
 
 static void destroy(struct fsha_services *s);
 
+/*
+ * Whether that was the last reference. Under the mutex, always: then nobody takes the services
+ * apart while another, who let go of his just now, has yet to leave the mutex.
+ */
+static bool let_go(struct fsha_services *s)
+{
+	return atomic_fetch_sub(&s->refs, 1) == 1;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -32,13 +41,13 @@ static void *worker_main(void *arg)
 
 	w->run(w);
 	/*
-	 * Let go of under the mutex: whoever closes and sees that all have ended has the last
+	 * In one with having ended: whoever closes and sees that all have ended has the last
 	 * reference, and nothing of ours is used any more once he returns.
 	 */
 	services_lock(s);
 	w->ended = true;
 	(void)pthread_cond_broadcast(&s->changed);
-	last = atomic_fetch_sub(&s->refs, 1) == 1;
+	last = let_go(s);
 	services_unlock(s);
 	if (last)
 		destroy(s);
@@ -206,7 +215,12 @@ void services_ref(struct fsha_services *s)
 
 void services_unref(struct fsha_services *s)
 {
-	if (atomic_fetch_sub(&s->refs, 1) == 1)
+	bool last;
+
+	services_lock(s);
+	last = let_go(s);
+	services_unlock(s);
+	if (last)
 		destroy(s);
 }
 
