@@ -124,6 +124,35 @@ static mode_t mode_for_group(mode_t mode)
 	return mode | (mode & S_IRWXU) >> 3;
 }
 
+/* A new file of the group's. */
+static int create_shared(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int error, fd = open_below(dirfd, path, flags | O_CREAT | O_EXCL, mode);
+
+	if (fd < 0 || fchmod(fd, mode_for_group(mode)) == 0)
+		return fd;
+	error = errno;
+	(void)close(fd); /* nothing was written */
+	return -error;
+}
+
+#define SHARED_TRIES 8
+
+/* What is there keeps its mode: it may be a link to a file of somewhere else. */
+static int open_shared(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int r = -EEXIST;
+
+	if (flags & O_EXCL)
+		return create_shared(dirfd, path, flags, mode);
+	for (int i = 0; r == -EEXIST && i < SHARED_TRIES; i++) {
+		r = open_below(dirfd, path, flags & ~O_CREAT, 0);
+		if (r == -ENOENT)
+			r = create_shared(dirfd, path, flags, mode);
+	}
+	return r;
+}
+
 static int posix_openat(void *ctx, int dirfd, const char *path, int flags, mode_t mode)
 {
 	int fd, shared;
@@ -136,17 +165,8 @@ static int posix_openat(void *ctx, int dirfd, const char *path, int flags, mode_
 	shared = flags & O_CREAT ? is_shared(dirfd, path) : 0;
 	if (shared < 0)
 		return shared;
-	fd = open_below(dirfd, path, flags, mode);
-	if (fd < 0 || !shared)
-		return fd;
-	/* Without O_EXCL it may be another's, who did so. */
-	if (fchmod(fd, mode_for_group(mode)) < 0 && flags & O_EXCL) {
-		int error = errno;
-
-		(void)close(fd); /* nothing was written */
-		return -error;
-	}
-	return fd;
+	return shared ? open_shared(dirfd, path, flags, mode) :
+			open_below(dirfd, path, flags, mode);
 }
 
 static int posix_close(void *ctx, int fd)

@@ -12,7 +12,7 @@
 
 #define CALLS_A_RUN 3000
 #define RUNS 40
-#define RUNS_LONG 2000
+#define RUNS_LONG 400
 #define OPEN_MAX_ 10
 #define LONG_NAME 256
 

@@ -91,6 +91,32 @@ static void below_a_directory_no_part_of_a_path_may_be_a_link(void **state)
 	assert_int_equal(fsu_unlinkat(fs, x->fd, "link", 0), 0);
 }
 
+/* Where the group may write, somebody of it may put a link to a file of somewhere else. */
+static void in_a_directory_of_the_group_only_what_is_made_there_is_given_to_it(void **state)
+{
+	struct fixture *x = *state;
+	struct statx st;
+	int fd;
+
+	assert_int_equal(fsu_mkdirat(&fsu_posix, x->fd, "shared", 0700), 0);
+	assert_int_equal(fchmodat(x->fd, "shared", 02770, 0), 0);
+	fd = fsu_openat(&fsu_posix, x->fd, "outside", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+	assert_int_equal(linkat(x->fd, "outside", x->fd, "shared/lock", 0), 0);
+	fd = fsu_openat(&fsu_posix, x->fd, "shared/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+	assert_int_equal(fsu_statx(&fsu_posix, x->fd, "outside", 0, STATX_MODE, &st), 0);
+	assert_int_equal(st.stx_mode & 07777, 0600);
+
+	fd = fsu_openat(&fsu_posix, x->fd, "shared/own", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	assert_int_equal(fsu_close(&fsu_posix, fd), 0);
+	assert_int_equal(fsu_statx(&fsu_posix, x->fd, "shared/own", 0, STATX_MODE, &st), 0);
+	assert_int_equal(st.stx_mode & 07777, 0660);
+	assert_int_equal(
+		fsu_openat(&fsu_posix, x->fd, "shared/own", O_RDWR | O_CREAT | O_EXCL, 0600),
+		-EEXIST);
+}
+
 static void a_wait_ends_at_its_deadline(void **state)
 {
 	int64_t start_ns = fsu_now_ns(&fsu_posix);
@@ -196,6 +222,8 @@ int main(void)
 		test_in_directory(a_directory_can_be_listed_twice),
 		test_in_directory(a_name_may_end_with_a_slash),
 		test_in_directory(below_a_directory_no_part_of_a_path_may_be_a_link),
+		test_in_directory(
+			in_a_directory_of_the_group_only_what_is_made_there_is_given_to_it),
 		cmocka_unit_test(a_wait_ends_at_its_deadline),
 		cmocka_unit_test(a_deadline_in_the_past_is_only_a_look),
 		cmocka_unit_test(a_wait_tells_which_descriptors_are_readable),
