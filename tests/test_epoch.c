@@ -128,6 +128,7 @@ static void epochs_differ_in_number_session_and_member(void **state)
 static void of_two_names_in_a_listing_the_newer_counts(void **state)
 {
 	const struct epoch newer = epoch(2, 2, 2), older = epoch(1, 3, 3), vacant = epoch(2, 2, 0);
+	const struct epoch ninth = epoch(9, 5, 5), tenth = epoch(10, 4, 4);
 	struct epoch first = present(), now;
 
 	(void)state;
@@ -144,6 +145,11 @@ static void of_two_names_in_a_listing_the_newer_counts(void **state)
 	put(&vacant);
 	now = present();
 	assert_epoch(&now, &vacant);
+	/* As numbers, not as text. */
+	put(&tenth);
+	put(&ninth);
+	now = present();
+	assert_epoch(&now, &tenth);
 }
 
 /*
