@@ -393,6 +393,14 @@ test_status_of_an_election_without_a_leader_is_122() {
 	one_line "$err"
 }
 
+test_status_of_an_election_that_cannot_be_read_is_not_that_there_is_none() {
+	expect 0 run --election a --address a -- true
+	rm "$dir"/storage/default/elections/a/epoch-*
+	expect 126 status a
+	one_line "$err"
+	matches "$err" 'fsha verify'
+}
+
 test_observing_shows_a_leader_that_is_stopped() {
 	lead a a
 	kill -STOP "${started[0]}"

@@ -157,6 +157,7 @@ static void starve(int (*run)(int fail_at, bool for_good), int step, bool for_go
 	n = 1 + (int)getpid() % step;
 	print_message("every %d. allocation from the %d. on\n", step, n);
 	for (; n < 2000; n += step) {
+		(void)alarm(60 * (unsigned)test_slowness()); /* for each of them */
 		last = n;
 		runs++;
 		if (run(n, for_good) < n)

@@ -101,13 +101,14 @@ static void try_damage(const struct damage *d, int64_t cache_ns, bool *seen)
 static void each_damage_is_found_and_nothing_else(void **state)
 {
 	/*
-	 * What no damage can bring about here: an EIO, a two-phase removal, and owners and rights
-	 * (test_security_access, tests/root).
+	 * What no damage can bring about here: an EIO, a two-phase removal, owners and rights
+	 * (test_security_access, tests/root), and more than can be told (below).
 	 */
 	bool seen[FINDING_CODES] = { [FINDING_UNREADABLE] = true,
 				     [FINDING_MARKED] = true,
 				     [FINDING_EXPOSED] = true,
-				     [FINDING_FOREIGN_OWNER] = true };
+				     [FINDING_FOREIGN_OWNER] = true,
+				     [FINDING_NOT_TOLD] = true };
 
 	(void)state;
 	for (size_t i = 0; i < DAMAGES; i++)
@@ -235,6 +236,51 @@ static struct sweep_scenario inspection_scenario(struct inspection *i)
 }
 
 /* A power cut in the middle of a claim may keep the swap of the epoch file without the mkdir. */
+static void add_many(struct findings *found, enum finding_code code, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		findings_add(found, code, "path", "the %zu.", i);
+}
+
+static size_t count_of(const struct findings *found, enum finding_code code)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < found->count; i++)
+		n += found->items[i].code == code;
+	return n;
+}
+
+static void of_too_many_the_worst_are_told_and_that_there_are_more(void **state)
+{
+	struct findings found, from;
+
+	(void)state;
+	findings_init(&found, &fsu_posix);
+	findings_init(&from, &fsu_posix);
+	add_many(&found, FINDING_RECORD_DAMAGED, 1);
+	add_many(&found, FINDING_OLD_VERSIONS, FSHA_FINDINGS_MAX - 1);
+	findings_tell_of_the_rest(&found);
+	assert_int_equal(found.count, FSHA_FINDINGS_MAX);
+
+	add_many(&found, FINDING_TRASH, 3);
+	add_many(&found, FINDING_RECORD_DAMAGED, 2);
+	assert_int_equal(found.count, FSHA_FINDINGS_MAX);
+	assert_int_equal(count_of(&found, FINDING_RECORD_DAMAGED), 3);
+	assert_int_equal(found.not_told[FSHA_SEVERITY_INFO], 5);
+	findings_sort(&found);
+	add_many(&from, FINDING_OLD_VERSIONS, FSHA_FINDINGS_MAX - 1);
+	add_many(&from, FINDING_EPOCH_MISSING, FSHA_FINDINGS_MAX);
+	assert_int_equal(count_of(&from, FINDING_EPOCH_MISSING), FSHA_FINDINGS_MAX);
+	findings_take(&found, &from);
+	assert_int_equal(count_of(&found, FINDING_EPOCH_MISSING), FSHA_FINDINGS_MAX - 3);
+	assert_int_equal(count_of(&found, FINDING_OLD_VERSIONS), 0);
+	assert_int_equal(found.not_told[FSHA_SEVERITY_CRITICAL], 3);
+	findings_tell_of_the_rest(&found);
+	assert_int_equal(count_of(&found, FINDING_NOT_TOLD), 1);
+	findings_done(&found);
+}
+
 static void a_dead_leader_needs_no_tenure(void **state)
 {
 	struct crashfs *disk = crashfs_create(&(struct crashfs_options){ .seed = 1 });
@@ -278,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_sound_cluster_gives_no_finding_above_info),
 		cmocka_unit_test(each_damage_is_found_and_nothing_else),
 		cmocka_unit_test(each_damage_is_found_through_the_caches_of_another_host),
+		cmocka_unit_test(of_too_many_the_worst_are_told_and_that_there_are_more),
 		cmocka_unit_test(a_dead_leader_needs_no_tenure),
 		cmocka_unit_test(one_failing_call_is_no_damage_and_hides_nothing),
 		cmocka_unit_test(verify_without_memory_says_so),

@@ -71,7 +71,8 @@ typedef struct fsha_cluster_status {
 	size_t election_count;
 	const fsha_member_status *members;
 	size_t member_count;
-	size_t skipped; /* names and records that were not understood */
+	size_t skipped;           /* names and records that were not understood */
+	size_t elections_skipped; /* of them: whole elections, which may be any */
 } fsha_cluster_status;
 
 /**

@@ -230,6 +230,12 @@ static fsha_result judge(const fsha_cluster_status *s, const char *only, fsha_er
 						  cli_error_set(reterr, FSHA_E_NOT_LEADER, 0,
 								"nobody leads '%s'", only);
 	}
+	if (s->elections_skipped > 0)
+		return cli_error_set(
+			reterr, FSHA_E_IO, 0,
+			"it cannot be told whether there is an election '%s': %zu names "
+			"or records could not be read: see fsha verify",
+			only, s->skipped);
 	return cli_error_set(reterr, FSHA_E_NOT_FOUND, 0, "there is no election '%s'", only);
 }
 
@@ -244,7 +250,7 @@ static int show(const struct arguments *a, fsha_services *services)
 	if (result != FSHA_OK)
 		return cli_error_print(&error, a->options->json);
 	result = judge(status, a->election, &error);
-	if (result == FSHA_E_NOT_FOUND) {
+	if (result != FSHA_OK && result != FSHA_E_NOT_LEADER) {
 		fsha_status_destroy(status);
 		return cli_error_print(&error, a->options->json);
 	}

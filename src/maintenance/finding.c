@@ -92,6 +92,8 @@ static const struct finding_type types[FINDING_CODES] = {
 					   "clean the job up, if it is not to be started again" },
 	[FINDING_QUARANTINED] = { "quarantined", FSHA_SEVERITY_WARNING, false,
 				  "look at them and remove them" },
+	[FINDING_NOT_TOLD] = { "not-told", FSHA_SEVERITY_WARNING, false,
+			       "see to what is told, then look again" },
 };
 
 const char *fsha_severity_name(int severity)
@@ -147,34 +149,61 @@ static bool reserve(struct findings *found, size_t more)
 	return true;
 }
 
-void findings_add(struct findings *found, enum finding_code code, const char *path,
-		  const char *format, ...)
+/*
+ * Room for one of this severity: NULL when there is none. An INFO makes room for what is worse, for
+ * there may be one of each job that ever ran.
+ */
+static struct finding *place_for(struct findings *found, fsha_severity severity)
+{
+	if (found->count < FSHA_FINDINGS_MAX)
+		return reserve(found, 1) ? &found->items[found->count++] : NULL;
+	for (; severity > FSHA_SEVERITY_INFO && found->firm < found->count; found->firm++) {
+		struct finding *f = &found->items[found->firm];
+
+		if (types[f->code].severity != FSHA_SEVERITY_INFO)
+			continue;
+		release(found, f);
+		found->not_told[FSHA_SEVERITY_INFO]++;
+		found->firm++;
+		return f;
+	}
+	found->not_told[severity]++;
+	return NULL;
+}
+
+static void add(struct findings *found, enum finding_code code, const char *path,
+		const char *message, struct finding *place)
 {
 	const char *election = found->election ? found->election : "";
-	size_t path_size = strlen(path) + 1, message_size, election_size = strlen(election) + 1;
-	char message[MESSAGE_SIZE];
-	va_list args;
-	char *text;
+	size_t path_size = strlen(path) + 1, message_size = strlen(message) + 1;
+	size_t election_size = strlen(election) + 1;
+	char *text = fsu_alloc(found->fs, path_size + message_size + election_size);
 
-	if (found->count >= FSHA_FINDINGS_MAX) {
-		found->not_told[types[code].severity]++;
-		return;
-	}
-	va_start(args, format);
-	(void)vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
-	message_size = strlen(message) + 1;
-	text = reserve(found, 1) ? fsu_alloc(found->fs, path_size + message_size + election_size) :
-				   NULL;
 	if (!text) {
 		found->out_of_memory = true;
+		*place = found->items[--found->count];
 		return;
 	}
 	memcpy(text, path, path_size);
 	memcpy(text + path_size, message, message_size);
 	memcpy(text + path_size + message_size, election, election_size);
-	found->items[found->count++] = (struct finding){ code, text, text + path_size,
-							 text + path_size + message_size, false };
+	*place = (struct finding){ code, text, text + path_size, text + path_size + message_size,
+				   false };
+}
+
+void findings_add(struct findings *found, enum finding_code code, const char *path,
+		  const char *format, ...)
+{
+	struct finding *place = place_for(found, types[code].severity);
+	char message[MESSAGE_SIZE];
+	va_list args;
+
+	if (!place)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	add(found, code, path, message, place);
 }
 
 bool findings_doubtful(const struct findings *found)
@@ -237,31 +266,47 @@ void findings_confirm(struct findings *found, const struct findings *again)
 			found->items[n++] = *f;
 	}
 	found->count = n;
+	found->firm = 0;
 }
 
 void findings_sort(struct findings *found)
 {
+	found->firm = 0;
 	if (found->count > 1)
 		qsort(found->items, found->count, sizeof(*found->items), compare);
 }
 
 void findings_take(struct findings *found, struct findings *from)
 {
-	size_t room = FSHA_FINDINGS_MAX > found->count ? FSHA_FINDINGS_MAX - found->count : 0;
-	size_t n = from->count < room ? from->count : room;
+	for (size_t i = 0; i < from->count; i++) {
+		struct finding *f = &from->items[i];
+		struct finding *place = place_for(found, types[f->code].severity);
 
-	if (n > 0 && !reserve(found, n))
-		n = 0;
-	if (n > 0)
-		memcpy(found->items + found->count, from->items, n * sizeof(*from->items));
-	found->count += n;
-	for (size_t i = n; i < from->count; i++) {
-		found->not_told[types[from->items[i].code].severity]++;
-		release(from, &from->items[i]);
+		if (place)
+			*place = *f;
+		else
+			release(from, f);
 	}
 	for (size_t i = 0; i < FSHA_SEVERITIES; i++)
 		found->not_told[i] += from->not_told[i];
 	found->out_of_memory |= from->out_of_memory;
 	from->count = 0;
 	findings_done(from);
+}
+
+void findings_tell_of_the_rest(struct findings *found)
+{
+	struct finding *place;
+	uint64_t n = 0;
+	char message[MESSAGE_SIZE];
+
+	for (size_t i = 0; i < FSHA_SEVERITIES; i++)
+		n += found->not_told[i];
+	if (n == 0)
+		return;
+	place = reserve(found, 1) ? &found->items[found->count++] : NULL;
+	(void)snprintf(message, sizeof(message), "%llu more than the %d that are told",
+		       (unsigned long long)n, FSHA_FINDINGS_MAX);
+	if (place)
+		add(found, FINDING_NOT_TOLD, "", message, place);
 }

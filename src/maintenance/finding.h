@@ -53,6 +53,7 @@ enum finding_code {
 	FINDING_BLOBS_ORPHANED,
 	FINDING_CHECKPOINTS_ORPHANED,
 	FINDING_QUARANTINED,
+	FINDING_NOT_TOLD,
 	FINDING_CODES
 };
 
@@ -76,6 +77,7 @@ struct findings {
 	const struct fsu *fs;
 	struct finding *items;
 	size_t count, size;
+	size_t firm;                        /* before this no INFO is left: findings_add */
 	const char *election;               /* of what is added; NULL: nobody's */
 	uint64_t not_told[FSHA_SEVERITIES]; /* beyond FSHA_FINDINGS_MAX */
 	bool out_of_memory;
@@ -83,7 +85,10 @@ struct findings {
 
 void findings_init(struct findings *found, const struct fsu *fs);
 void findings_done(struct findings *found);
-/* Add one. Out of memory is remembered and told at the end. */
+/*
+ * Add one. Out of memory is remembered and told at the end. Above FSHA_FINDINGS_MAX one that is
+ * worse takes the place of an INFO; others are only counted.
+ */
 void findings_add(struct findings *found, enum finding_code code, const char *path,
 		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Is there one that should be looked at again? */
@@ -97,7 +102,9 @@ void findings_sort(struct findings *found);
 bool findings_has(const struct findings *sorted, const struct finding *f);
 /* Of this path something was told. */
 void findings_mark_told(struct findings *sorted, const char *path);
-/* Move all of `from` to the end of `found`. */
+/* Move all of `from` to the end of `found`, or as many as there is room for, the worst first. */
 void findings_take(struct findings *found, struct findings *from);
+/* When there were more than could be told: one more finding that says so. */
+void findings_tell_of_the_rest(struct findings *found);
 
 #endif

@@ -391,7 +391,7 @@ static void tell_the_rest(struct actions *a)
 	for (size_t i = 0; i < a->found->count; i++) {
 		const struct finding *f = &a->found->items[i];
 
-		if (f->code == FINDING_UNREADABLE)
+		if (f->code == FINDING_UNREADABLE || f->code == FINDING_NOT_TOLD)
 			actions_tell(a, FSHA_ACTION_LEFT, f->code, f->path, "%s", f->message);
 		else if (is_whole(f) && !f->told &&
 			 fsu_stamp_read(c->fs, c->fd, f->path, &stamp) != -ENOENT)

@@ -229,6 +229,9 @@ static void mend_all(struct repair *r, const struct findings *found)
 			mend_directory(r, f);
 		if (f->code == FINDING_MARKED)
 			repair_marks(r, f);
+		if (f->code == FINDING_NOT_TOLD)
+			actions_tell(&r->actions, FSHA_ACTION_LEFT, f->code, f->path, "%s",
+				     f->message);
 		if (!is_bad_file(f->code))
 			continue;
 		while (i + same < found->count && strcmp(found->items[i + same].path, f->path) == 0)

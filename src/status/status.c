@@ -268,11 +268,11 @@ static fsha_result read_elections(struct snapshot *snap, const struct cluster *c
 		if (name[0] == '~')
 			continue;
 		r = read_election(snap, c, name, e);
-		if (r == -EINVAL)
-			snap->status.skipped++;
-		else if (r == 0)
+		if (r == 0)
 			snap->status.election_count++;
 		if (r == -EINVAL) {
+			snap->status.skipped++;
+			snap->status.elections_skipped++;
 			memset(e, 0, sizeof(*e));
 			r = 0;
 		}
