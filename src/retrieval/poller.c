@@ -1,3 +1,8 @@
+/* uthash gets its memory from the table: every function that adds or removes has a `view_fs`. */
+#define uthash_malloc(size) fsu_alloc(view_fs, size)
+#define uthash_free(ptr, size) fsu_release(view_fs, ptr)
+#define HASH_NONFATAL_OOM 1
+
 #include "src/retrieval/poller.h"
 
 #include <errno.h>
@@ -12,7 +17,7 @@
 
 /* One election as leaders/ shows it. */
 struct seen {
-	struct seen *next;
+	UT_hash_handle hh; /* by component */
 	struct leader leader;
 	fsha_version version; /* of the record that was read; all zero: none */
 	bool present;
@@ -22,7 +27,7 @@ struct seen {
 struct poller {
 	struct fsu_watch watch; /* of leaders/ */
 	struct index index;
-	struct seen *seen;     /* under the mutex to change or to read from elsewhere */
+	struct seen *seen;     /* a table; under the mutex to change or to read from elsewhere */
 	struct polled *polled; /* under the mutex */
 	int64_t full_ns;       /* when the next full look is due */
 	bool refresh;          /* under the mutex */
@@ -46,10 +51,9 @@ static int init_watch(struct fsha_services *s, struct fsu_watch *watch, int dir_
 
 static struct seen *find(const struct poller *p, const char *component)
 {
-	struct seen *v = p->seen;
+	struct seen *v;
 
-	while (v && strcmp(v->component, component) != 0)
-		v = v->next;
+	HASH_FIND_STR(p->seen, component, v);
 	return v;
 }
 
@@ -63,17 +67,30 @@ const struct leader *poller_leader(const struct fsha_services *s, const char *co
 /* Under the mutex. */
 static struct seen *find_or_add(struct fsha_services *s, const char *component)
 {
+	const struct fsu *view_fs = services_fs(s);
 	struct seen *v = find(s->view, component);
 
 	if (v)
 		return v;
-	v = fsu_alloc(services_fs(s), sizeof(*v) + strlen(component) + 1);
+	v = fsu_alloc(view_fs, sizeof(*v) + strlen(component) + 1);
 	if (!v)
 		return NULL;
 	strcpy(v->component, component);
-	v->next = s->view->seen;
-	s->view->seen = v;
+	HASH_ADD_KEYPTR(hh, s->view->seen, v->component, strlen(v->component), v);
+	if (!v->hh.tbl) {
+		fsu_release(view_fs, v);
+		return NULL;
+	}
 	return v;
+}
+
+/* Under the mutex. */
+static void forget(struct fsha_services *s, struct seen *v)
+{
+	const struct fsu *view_fs = services_fs(s);
+
+	HASH_DEL(s->view->seen, v);
+	fsu_release(view_fs, v);
 }
 
 /* Who waits for news of this election. Under the mutex. */
@@ -110,7 +127,7 @@ static void read_entry(struct fsha_services *s, const struct index_entry *entry)
 		return;
 	}
 	services_lock(s);
-	if (result == FSHA_OK) {
+	if (v && result == FSHA_OK) {
 		v->leader = leader;
 		v->version = entry->version;
 		spread(s, entry->key, &leader);
@@ -144,6 +161,7 @@ static int look_at_leaders(struct fsha_services *s)
 {
 	struct poller *p = s->view;
 	const struct index_entry *e;
+	struct seen *v, *next;
 	int64_t looked_ns = fsu_now_ns(services_fs(s));
 	int r;
 
@@ -151,17 +169,21 @@ static int look_at_leaders(struct fsha_services *s)
 	if (r < 0)
 		return r;
 	services_lock(s);
-	for (struct seen *v = p->seen; v; v = v->next)
+	for (v = p->seen; v; v = v->hh.next)
 		v->present = false;
 	services_unlock(s);
 	for (e = p->index.entries; e; e = e->hh.next)
 		read_entry(s, e);
 	services_lock(s);
-	for (struct seen *v = p->seen; v; v = v->next)
-		if (!v->present && fsha_version_is_existing(&v->version)) {
+	HASH_ITER (hh, p->seen, v, next) {
+		if (v->present)
+			continue;
+		if (fsha_version_is_existing(&v->version)) {
 			v->version = (fsha_version){ 0 };
 			spread(s, v->component, NULL);
 		}
+		forget(s, v);
+	}
 	correct(s, looked_ns);
 	services_unlock(s);
 	return p->index.complete ? 0 : -EAGAIN;
@@ -304,15 +326,12 @@ int poller_start(struct fsha_services *s)
 void poller_destroy(struct fsha_services *s)
 {
 	struct poller *p = s->view;
+	struct seen *v, *next;
 
 	if (!p)
 		return;
-	while (p->seen) {
-		struct seen *v = p->seen;
-
-		p->seen = v->next;
-		fsu_release(services_fs(s), v);
-	}
+	HASH_ITER (hh, p->seen, v, next)
+		forget(s, v);
 	index_done(&p->index);
 	fsu_watch_done(&p->watch);
 	fsu_release(services_fs(s), p);
