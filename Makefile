@@ -283,7 +283,7 @@ SAN_OPTIONS = \
 # What goes through many states does so in one thread: the thread sanitizer would only be slow.
 RUN_TESTS = BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) \
 	tools/run-tests -j $(jobs) -t $(TEST_TIMEOUT) \
-	$(if $(filter thread,$(SAN)),$(filter-out $(EXPLORE),$(TESTS)),$(TESTS)) $(FUZZ) -- \
+	$(filter-out $(if $(filter thread,$(SAN)),$(EXPLORE)) $(APART),$(TESTS)) $(FUZZ) -- \
 	$(filter $(BUILD)/tests/process_test_%,$(PROCESS)) $(SHELL_TESTS)
 
 # ---- Proof ---------------------------------------------------------------------------------------
@@ -291,21 +291,27 @@ RUN_TESTS = BUILD='$(abspath $(BUILD))' $(SAN_OPTIONS) \
 # What is random or goes through many states, and what needs a filesystem of its own.
 EXPLORE := $(filter $(addprefix $(BUILD)/tests/test_,simulation% schedule% crash_model%),$(TESTS))
 
+# What explores leaves the processors to what measures time, and takes what that does not need.
 .PHONY: check-long
 check-long: export FSHA_TEST_LONG := all
 check-long: deps ## check, check-root, check-storm and check-fuse, each at its full size; needs root
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-root
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-storm
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=1800 check-fuse
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs storm-programs
+	@+nice tools/run-tests -j $(jobs) -t $(LONG_TIMEOUT) $(EXPLORE) >$(BUILD)/explored 2>&1 & \
+	explore=$$!; trap 'kill $$explore 2>/dev/null; exit 130' INT TERM; failed=0; \
+	$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=$(LONG_TIMEOUT) APART='$(EXPLORE)' check && \
+	FSHA_TEST_LONG=part $(MAKE) --no-print-directory $(PARALLEL) check-root && \
+	$(MAKE) --no-print-directory $(PARALLEL) check-storm && \
+	$(MAKE) --no-print-directory $(PARALLEL) check-fuse || failed=1; \
+	wait $$explore || failed=1; cat $(BUILD)/explored; exit $$failed
+LONG_TIMEOUT := 3600
 
 .PHONY: check-part
 check-part: export FSHA_TEST_LONG := part
 check-part: deps ## five minutes of check-long
 	@+$(MAKE) --no-print-directory $(PARALLEL) $(EXPLORE)
 	@tools/run-tests -j $(jobs) -t 600 $(EXPLORE)
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=600 check-storm
-	@+$(MAKE) --no-print-directory $(PARALLEL) TEST_TIMEOUT=600 check-fuse
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-storm
+	@+$(MAKE) --no-print-directory $(PARALLEL) check-fuse
 
 # Storms: real processes on filesystems of their own. Needs root.
 
