@@ -1,5 +1,6 @@
 #include "src/backup/offices.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +17,33 @@ static uint32_t patience_ms(const struct offices *o)
 	return 2 * o->services->cluster.lease_ms + 3000;
 }
 
+/* Is there a term of it, and of which epoch? */
+static bool holds(const struct offices *o, const char *component, uint64_t *ret_epoch)
+{
+	struct term *t = services_term(o->services, component);
+	bool live = t && term_is_live(t);
+
+	if (live)
+		*ret_epoch = t->epoch.number;
+	term_unref(t);
+	return live;
+}
+
 static fsha_result acquire(struct offices *o, const char *component, fsha_election **ret_election,
 			   fsha_error *reterr)
 {
 	char name[FSU_NAME_MAX + 1];
 	fsha_uuid session;
+	uint64_t held;
 	size_t len;
 
+	if (o->in_hand) {
+		*ret_election = NULL;
+		return holds(o, component, &held) ?
+			       FSHA_OK :
+			       error_set(reterr, FSHA_E_NOT_LEADER, 0, "claim",
+					 "this process has no term of '%s'", component);
+	}
 	if (fsu_path_decode(component, strlen(component), name, &len) < 0)
 		return error_set(reterr, FSHA_E_CORRUPT, 0, "decode",
 				 "'%s' is no name of an election", component);
@@ -85,8 +106,10 @@ fsha_result offices_take_all(struct offices *o, fsha_error *reterr)
 /* A new term, which begins above the floor. */
 static fsha_result renew(struct offices *o, struct office *office, fsha_error *reterr)
 {
-	fsha_result result = fsha_election_close(office->election, reterr);
+	fsha_result result;
 
+	assert(!o->in_hand); /* such a term is newer than the backup, or of no use */
+	result = fsha_election_close(office->election, reterr);
 	office->election = NULL;
 	return result == FSHA_OK ? acquire(o, office->name, &office->election, reterr) : result;
 }
@@ -98,7 +121,7 @@ fsha_result offices_rise_above(struct offices *o, uint64_t epoch, fsha_error *re
 	for (struct office *f = o->list; f && result == FSHA_OK; f = f->next) {
 		uint64_t held = 0;
 
-		if (!fsha_election_term(f->election, NULL, &held))
+		if (!holds(o, f->name, &held))
 			result = error_set(reterr, FSHA_E_FENCED, 0, "claim",
 					   "the leadership of '%s' was lost", f->name);
 		else if (held <= epoch)

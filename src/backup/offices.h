@@ -10,12 +10,14 @@
 
 struct office {
 	struct office *next;
-	fsha_election *election;
-	char name[]; /* encoded */
+	fsha_election *election; /* NULL: a term in hand */
+	char name[];             /* encoded */
 };
 
 struct offices {
 	fsha_services *services;
+	/* Terms that this process has already are taken, and no other: what needs no thread. */
+	bool in_hand;
 	struct office *list;
 };
 

@@ -14,6 +14,7 @@
 #include "src/backup/archive.h"
 #include "src/backup/offices.h"
 #include "src/backup/pending.h"
+#include "src/backup/restore.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/cluster/layout.h"
 #include "src/maintenance/area.h"
@@ -546,6 +547,13 @@ fsha_result fsha_backup_restore(fsha_services *s, const fsha_restore_options *op
 				const fsha_backup_source *source, fsha_backup_summary *ret_summary,
 				fsha_error *reterr)
 {
+	return restore_run(s, options, source, false, ret_summary, reterr);
+}
+
+fsha_result restore_run(fsha_services *s, const fsha_restore_options *options,
+			const fsha_backup_source *source, bool in_hand,
+			fsha_backup_summary *ret_summary, fsha_error *reterr)
+{
 	const fsha_restore_options defaults = FSHA_RESTORE_OPTIONS_INIT;
 	const fsha_restore_options *o = options ? options : &defaults;
 	fsha_result result = check_arguments(s, o, source, ret_summary, reterr);
@@ -558,7 +566,7 @@ fsha_result fsha_backup_restore(fsha_services *s, const fsha_restore_options *op
 		.cluster = &s->cluster,
 		.options = o,
 		.archive = { .fs = services_fs(s), .source = source },
-		.offices = { .services = s },
+		.offices = { .services = s, .in_hand = in_hand },
 		.pending = { .fs = services_fs(s) },
 		.summary = FSHA_BACKUP_SUMMARY_INIT,
 	};

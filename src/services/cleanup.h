@@ -31,4 +31,7 @@ fsha_result cleanup_job_pointers(struct fsha_services *s, const fsha_job_id *job
 				 fsha_error *reterr);
 fsha_result cleanup_job_blobs(struct fsha_services *s, const fsha_job_id *job, fsha_error *reterr);
 
+/* All data, as fsha_services_cleanup_all_data. `in_hand`: see struct offices. */
+fsha_result cleanup_all(struct fsha_services *s, bool in_hand, fsha_error *reterr);
+
 #endif

@@ -198,16 +198,19 @@ static fsha_result check_may_wait(struct fsha_services *s, fsha_error *reterr)
 
 fsha_result fsha_services_cleanup_all_data(fsha_services *s, fsha_error *reterr)
 {
+	fsha_result result = check_may_wait(s, reterr);
+
+	return result == FSHA_OK ? cleanup_all(s, false, reterr) : result;
+}
+
+fsha_result cleanup_all(struct fsha_services *s, bool in_hand, fsha_error *reterr)
+{
 	struct claiming claiming = {
 		.cleaning = { .services = s, .result = FSHA_OK, .reterr = reterr },
-		.offices = { .services = s },
+		.offices = { .services = s, .in_hand = in_hand },
 	};
 	struct cleaning *c = &claiming.cleaning;
-	fsha_result result;
 
-	result = check_may_wait(s, reterr);
-	if (result != FSHA_OK)
-		return result;
 	/* Standalone services have a term of everything, and nobody else has one. */
 	if (s->standalone || claim_all(&claiming) == FSHA_OK)
 		clean_pointers(c);

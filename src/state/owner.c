@@ -13,6 +13,7 @@
 
 #define OWNER_SIZE_MAX (4 + FSU_COMPONENT_MAX)
 #define LIST_LIMIT_NS FSU_NS_PER_S
+#define OWNER_TRIES 20
 
 int owner_decode(const uint8_t *buf, size_t len, char *ret_owner)
 {
@@ -92,8 +93,8 @@ fsha_result owner_check(const struct cluster *c, int dir_fd, const char *directo
 	return result;
 }
 
-fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_owner,
-		     fsha_error *reterr)
+static fsha_result look_for_owner(const struct cluster *c, const char *directory, char *ret_owner,
+				  bool *ret_again, fsha_error *reterr)
 {
 	fsha_result result;
 	int fd = fsu_dir_open(c->fs, c->fd, directory);
@@ -105,7 +106,28 @@ fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_o
 		return error_os(reterr, fd, "open", "cannot open '%s'", directory);
 	result = find_owner(c, fd, directory, NULL, ret_owner, reterr);
 	(void)fsu_close(c->fs, fd); /* a directory */
+	*ret_again = result == FSHA_E_NOT_FOUND;
 	return result;
+}
+
+/*
+ * A record that is gone when it is opened or read went with its directory, or that was made anew: a
+ * look tells. While the directory is there, "not found" would be taken for its absence, and
+ * whoever removes or restores all would pass it by.
+ */
+fsha_result owner_of(const struct cluster *c, const char *directory, char *ret_owner,
+		     fsha_error *reterr)
+{
+	fsha_result result = FSHA_E_NOT_FOUND;
+	bool again = true;
+
+	for (int i = 0; i < OWNER_TRIES && again; i++) {
+		again = false;
+		result = look_for_owner(c, directory, ret_owner, &again, reterr);
+	}
+	return again ? error_set(reterr, FSHA_E_IO, ESTALE, "read",
+				 "'%s' is there, but whose it is cannot be read", directory) :
+		       result;
 }
 
 /* The owner record into a directory that only we know as yet. */
