@@ -123,7 +123,7 @@ static void batch_is_all_or_nothing_at_every_fault(void **state)
 static void batch_is_all_or_nothing_at_every_pair_of_faults(void **state)
 {
 	(void)state;
-	sweep_assert_pairs(&of_batch, (unsigned)test_size(4, 4, 40));
+	sweep_assert_pairs(&of_batch, (unsigned)test_size(4, 4, 1000));
 }
 
 static void batch_that_runs_out_of_memory_is_all_or_nothing(void **state)
@@ -159,7 +159,7 @@ static void batch_in_doubt_is_settled_truthfully_at_every_pair_of_faults(void **
 	scenario.name = "batch and settle";
 	scenario.operation = batch_and_settle;
 	sweep_assert(&scenario);
-	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 4, 40));
+	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 4, 1000));
 }
 
 /* ---- compaction ---- */

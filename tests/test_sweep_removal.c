@@ -238,7 +238,7 @@ static void a_removal_survives_pairs_of_faults(void **state)
 	};
 
 	(void)state;
-	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 8, 40));
+	sweep_assert_pairs(&scenario, (unsigned)test_size(4, 8, 1000));
 }
 
 int main(void)

@@ -46,6 +46,8 @@ void swept_end(void)
 
 	if (path && !out)
 		abort();
+	if (out)
+		(void)fprintf(out, "%s - %s\n", now.kind, now.scenario);
 	for (unsigned i = 0; out && i < now.count; i++)
 		(void)fprintf(out, "%s %s %s\n", now.kind, now.names[i], now.scenario);
 	if (out && fclose(out) != 0)

@@ -4,9 +4,8 @@
  * and it counts when it is made by the operation of a scenario.
  *
  * FSHA_SWEPT=<file>: instead of failing each call the sweeps run each operation once, and add a
- * line
- * "<kind> <function> <scenario>" for each function that it calls. tests/test_sweep_complete.sh
- * reads that.
+ * line "<kind> - <scenario>" for it and one "<kind> <function> <scenario>" for each function that
+ * it calls. tests/test_sweep_complete.sh reads that.
  */
 #ifndef TESTS_SWEPT_H
 #define TESTS_SWEPT_H
