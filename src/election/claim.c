@@ -99,6 +99,7 @@ static int swap(const struct claim *q, const struct epoch *to)
 	return r;
 }
 
+/* A second try proves as much as the first: doc/GUARANTEES.md, A12. */
 static int sync_election(const struct claim *q)
 {
 	int r = -EIO;
