@@ -47,6 +47,7 @@ struct stage {
 struct stage_options {
 	int64_t cache_ns;
 	uint64_t limit, seed; /* seed 0: SEED, or 1 */
+	uint64_t whole;       /* 0: limit */
 };
 
 /* The lease must not end while the film is on. */
@@ -66,6 +67,7 @@ static inline void stage_open(struct stage *s, const char *name, struct stage_op
 	s->disk = crashfs_create(&(struct crashfs_options){ .seed = seed, .cache_ns = o.cache_ns });
 	s->film = film_open(&(struct film_options){ .name = name,
 						    .elections = all_elections,
+						    .whole = o.whole ? o.whole : o.limit,
 						    .limit = o.limit,
 						    .again = 40,
 						    .seed = seed });

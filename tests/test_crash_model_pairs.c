@@ -206,7 +206,7 @@ static void begin(struct pair *p, const struct act *act, enum fate fate, int64_t
 	(void)snprintf(name, sizeof(name), "%s, %s, caches %d s", act->name, courses[fate].name,
 		       (int)(cache_ns / FSU_NS_PER_S));
 	*p = (struct pair){ .act = act };
-	shelf_open(&p->a, name, (struct stage_options){ cache_ns, test_size(12, 24, 100), 0 });
+	shelf_open(&p->a, name, (struct stage_options){ cache_ns, test_size(12, 24, 100), 0, 0 });
 	must(&p->a.s, add(&p->a, "k1", "one"));
 	must(&p->a.s, add(&p->a, "k2", "one"));
 	must(&p->a.s, add(&p->a, "k3", "one"));

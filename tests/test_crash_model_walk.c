@@ -106,7 +106,7 @@ static void walk(uint64_t seed)
 	(void)snprintf(name, sizeof(name), "walk, SEED=%llu", (unsigned long long)seed);
 	shelf_open(&w.f, name,
 		   (struct stage_options){ seed % 3 == 2 ? 30 * FSU_NS_PER_S : 0,
-					   test_size(12, 40, 100), seed });
+					   test_size(12, 40, 100), seed, 0 });
 	stage_begin(&w.f.s);
 	for (unsigned i = 0; i < STEPS; i++)
 		make_step(&w);

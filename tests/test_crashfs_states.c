@@ -77,8 +77,10 @@ static void expect_different(const struct seen *seen)
 static void expect(struct crashfs *c, unsigned count, const char *const *states)
 {
 	struct seen seen = { .count = 0 };
+	bool complete = false;
 
-	assert_int_equal(crashfs_each_state(c, LIMIT, 1, see, &seen), count);
+	assert_int_equal(crashfs_each_state(c, LIMIT, LIMIT, 1, see, &seen, &complete), count);
+	assert_true(complete);
 	assert_int_equal(seen.count, count);
 	for (; *states; states++)
 		if (!strstr(seen.text, *states))
@@ -156,11 +158,36 @@ static void content_that_is_not_synced_is_none_all_half_or_zeros(void **state)
 	assert_int_equal(fs->ops->write(fs->ctx, fd, "1234", 4), 4);
 	assert_int_equal(fsu_close(fs, fd), 0);
 	make(fs, "d/e");
-	assert_int_equal(crashfs_each_state(c, LIMIT, 1, see, &seen), 10);
+	assert_int_equal(crashfs_each_state(c, LIMIT, LIMIT, 1, see, &seen, NULL), 10);
 	for (size_t i = 0; states[i]; i++)
 		if (!strstr(seen.text, states[i]))
 			fail_msg("%s is not among %s", states[i], seen.text);
 	crashfs_destroy(c);
+}
+
+static void a_moment_with_more_torn_files_than_are_combined_is_not_complete(void **state)
+{
+	char path[] = "d/a";
+
+	(void)state;
+	for (int n = 3; n <= 4; n++) {
+		struct seen seen = { .count = 0 };
+		const struct fsu *fs;
+		struct crashfs *c = begin(&fs);
+		bool complete;
+
+		path[2] = 'a';
+		for (int i = 0; i < n; i++, path[2]++) {
+			int fd = fsu_openat(fs, AT_FDCWD, path,
+					    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+			assert_int_equal(fs->ops->write(fs->ctx, fd, "1", 1), 1);
+			assert_int_equal(fsu_close(fs, fd), 0);
+		}
+		(void)crashfs_each_state(c, LIMIT, LIMIT, 1, see, &seen, &complete);
+		assert_int_equal(complete, n <= 3);
+		crashfs_destroy(c);
+	}
 }
 
 static void of_too_many_the_orderly_ones_and_their_neighbours_come_first_and_none_twice(
@@ -170,11 +197,13 @@ static void of_too_many_the_orderly_ones_and_their_neighbours_come_first_and_non
 	const struct fsu *fs;
 	struct crashfs *c = begin(&fs);
 	char path[] = "d/a";
+	bool complete = true;
 
 	(void)state;
 	for (int i = 0; i < 10; i++, path[2]++)
 		make(fs, path);
-	assert_int_equal(crashfs_each_state(c, 100, 1, see, &seen), 100);
+	assert_int_equal(crashfs_each_state(c, 100, 100, 1, see, &seen, &complete), 100);
+	assert_false(complete);
 	assert_non_null(strstr(seen.text, "[]"));
 	assert_non_null(strstr(seen.text, "[a b c d]"));
 	assert_non_null(strstr(seen.text, "[a b c d e f g h i j]"));
@@ -211,6 +240,7 @@ int main(void)
 		cmocka_unit_test(what_is_synced_is_kept_with_all_that_it_needs),
 		cmocka_unit_test(a_directory_that_is_gone_was_empty),
 		cmocka_unit_test(content_that_is_not_synced_is_none_all_half_or_zeros),
+		cmocka_unit_test(a_moment_with_more_torn_files_than_are_combined_is_not_complete),
 		cmocka_unit_test(
 			of_too_many_the_orderly_ones_and_their_neighbours_come_first_and_none_twice),
 		cmocka_unit_test(changes_are_counted_and_looks_are_not),

@@ -211,13 +211,17 @@ uint64_t crashfs_changes(const struct crashfs *c);
 uint64_t crashfs_digest(const struct crashfs *c);
 /*
  * Call `visit` with each state that a power cut now could leave, recovered; it is destroyed after
- * that. When they are more than `limit`: those that lose or keep all, that keep what was done up to
- * some moment (as filesystems do that write one journal in order), that keep or lose one operation
- * or two with what hangs on it, then random ones, drawn from `seed`. Not with split_renames.
- * Returns how many there were; two of them may be equal, as digests tell.
+ * that. When there are more than `whole` sets of operations that may be kept, up to `limit` of
+ * them: those that lose or keep all, that keep what was done up to some moment (as filesystems do
+ * that write one journal in order), that keep or lose one operation or two with what hangs on it,
+ * then random ones, drawn from `seed`. Not with split_renames. Returns how many there were; two of
+ * them may be equal, as digests tell. `*ret_complete` (NULL is allowed): they were all that there
+ * are, each set of operations with each way in which the files that it shows can be torn; of more
+ * than three such files at once the ways are not combined.
  */
-uint64_t crashfs_each_state(const struct crashfs *c, uint64_t limit, uint64_t seed,
-			    void (*visit)(void *ctx, struct crashfs *after), void *ctx);
+uint64_t crashfs_each_state(const struct crashfs *c, uint64_t whole, uint64_t limit, uint64_t seed,
+			    void (*visit)(void *ctx, struct crashfs *after), void *ctx,
+			    bool *ret_complete);
 
 /* ---- Time ---- */
 void crashfs_advance(struct crashfs *c, int64_t ns);

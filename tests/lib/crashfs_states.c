@@ -27,6 +27,7 @@ struct states {
 	uint32_t *unsynced; /* inodes */
 	uint8_t *contents;  /* what becomes of each; only of those that are shown does it matter */
 	bool *kept;
+	bool complete;          /* so far */
 	struct numbers visited; /* of the sets of operations, when not all are */
 };
 
@@ -132,6 +133,7 @@ static void visit_contents(struct states *s)
 	size_t n = find_shown(s, after, shown);
 	uint64_t all = n <= 3 ? UINT64_C(1) << (2 * n) : 1 + n * (CFS_CONTENTS - 1);
 
+	s->complete = s->complete && n <= 3;
 	show(s, after);
 	for (uint64_t number = 1; number < all; number++) {
 		for (size_t i = 0; i < n && n <= 3; i++)
@@ -258,18 +260,28 @@ static void find_unsynced(struct states *s)
 	s->contents = cfs_xalloc(s->n_unsynced + 1);
 }
 
-uint64_t crashfs_each_state(const struct crashfs *c, uint64_t limit, uint64_t seed,
-			    void (*visit)(void *ctx, struct crashfs *after), void *ctx)
+uint64_t crashfs_each_state(const struct crashfs *c, uint64_t whole, uint64_t limit, uint64_t seed,
+			    void (*visit)(void *ctx, struct crashfs *after), void *ctx,
+			    bool *ret_complete)
 {
-	struct states s = { .c = c, .limit = limit, .random = seed, .visit = visit, .ctx = ctx };
+	struct states s = {
+		.c = c,
+		.limit = limit,
+		.random = seed,
+		.visit = visit,
+		.ctx = ctx,
+	};
 
 	assert(!c->options.split_renames);
 	s.kept = cfs_xalloc(c->n_ops + 1);
 	find_unsynced(&s);
-	if (count_sets(&s, 0, limit + 1) <= limit)
+	s.complete = count_sets(&s, 0, whole + 1) <= whole;
+	if (s.complete)
 		visit_all_sets(&s, 0);
 	else
 		visit_some_sets(&s);
+	if (ret_complete)
+		*ret_complete = s.complete;
 	numbers_done(&s.visited);
 	free(s.kept);
 	free(s.unsynced);

@@ -86,11 +86,14 @@ static void view_frames(struct film *film)
 	for (size_t i = 0; i < film->n_frames; i++) {
 		struct film_frame *frame = &film->frames[i];
 		struct viewing v = { .film = film, .frame = frame };
+		bool complete;
 
 		film_totals.frames++;
 		v.expectation = expectation(film, frame);
-		(void)crashfs_each_state(frame->disk, film->options.limit,
-					 film->options.seed * 1000003 + frame->number, view, &v);
+		(void)crashfs_each_state(frame->disk, film->options.whole, film->options.limit,
+					 film->options.seed * 1000003 + frame->number, view, &v,
+					 &complete);
+		film_totals.complete += complete;
 		numbers_done(&v.distinct);
 	}
 	drop_frames(film);
@@ -232,11 +235,19 @@ void film_pause(struct film *film, bool paused)
 void film_print_totals(void)
 {
 	print_message(
-		"%llu power cuts: %llu states drawn, %llu distinct at their moment, %llu "
-		"distinct of all and checked, %llu recoveries cut\n",
-		(unsigned long long)film_totals.frames, (unsigned long long)film_totals.states,
-		(unsigned long long)film_totals.distinct, (unsigned long long)film_totals.checked,
-		(unsigned long long)film_totals.again);
+		"%llu power cuts, of %llu every state: %llu states drawn, %llu distinct at their "
+		"moment, %llu distinct of all and checked, %llu recoveries cut\n",
+		(unsigned long long)film_totals.frames, (unsigned long long)film_totals.complete,
+		(unsigned long long)film_totals.states, (unsigned long long)film_totals.distinct,
+		(unsigned long long)film_totals.checked, (unsigned long long)film_totals.again);
+}
+
+void film_assert_complete(unsigned percent)
+{
+	if (film_totals.complete * 100 < film_totals.frames * percent)
+		fail_msg("every state of %llu moments of %llu, not of %u in a hundred",
+			 (unsigned long long)film_totals.complete,
+			 (unsigned long long)film_totals.frames, percent);
 }
 
 void film_assert_checked(uint64_t least)

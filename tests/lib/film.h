@@ -1,7 +1,9 @@
 /*
  * A film of what an operation does to the shared directory: a frame for each moment at which a
- * power cut would leave something new. Each state that it may leave at each frame is looked at: a
- * process comes, verifies, leads, reads everything and writes. What must hold then:
+ * power cut would leave something new. Of a frame with few enough unsynced operations (`whole`)
+ * each state that the cut may leave is looked at, of any other a part (`limit`):
+ * film_totals.complete tells of how many it was each. A process comes, verifies, leads, reads
+ * everything and writes. What must hold then:
  *
  *   - what was acknowledged is there, value and version; of what was not, the old or the new, whole
  *   - no epoch is granted that is not above those granted before
@@ -28,7 +30,8 @@
 struct film_options {
 	const char *name;
 	const char *const *elections; /* those of the next leader; ended by NULL */
-	uint64_t limit;               /* of states for each frame */
+	uint64_t whole; /* every state of a frame with at most so many sets of kept operations, */
+	uint64_t limit; /* and up to so many states of any other */
 	unsigned again; /* of so many states the recovery of one is cut too; 0: none */
 	uint64_t seed;
 };
@@ -36,6 +39,7 @@ struct film_options {
 /* Of all films of the program. */
 struct film_totals {
 	uint64_t frames;   /* moments at which the power is cut */
+	uint64_t complete; /* those of which every state was drawn; of the others some */
 	uint64_t states;   /* that were drawn; two may be the same tree */
 	uint64_t distinct; /* that differ from all others of the same frame */
 	uint64_t checked;  /* that differ from all others, in the tree or in what is expected */
@@ -45,6 +49,8 @@ extern struct film_totals film_totals;
 void film_print_totals(void);
 /* The test fails when fewer were checked; how many other draws give (SEED) nobody knows. */
 void film_assert_checked(uint64_t least);
+/* And when of fewer moments every state was drawn, of a hundred. */
+void film_assert_complete(unsigned percent);
 
 struct film;
 struct film *film_open(const struct film_options *options);
