@@ -180,6 +180,20 @@ static const struct pair pairs[] = {
 	  "20 a leads" D "1 30\n20 a leads rest_endpoint 1 30\n"
 	  "30 a revoke" D "1\n",
 	  "31 a leads rest_endpoint 1 30\n", "31 a revoke rest_endpoint 1\n" },
+	{ "the end of a lease is told too late", 9, "1 a grant" D "1\n50 a over" D "1\n",
+	  "51 a revoke" D "1\n", "50 a revoke" D "1\n" },
+	{ "the end of a lease is never told", 9, "1 a grant" D "1\n2 a leads" D "1 40\n",
+	  "50 a over" D "1\n", "50 a leads" D "1 60\n" },
+	{ "the end of one of two terms is told", 9,
+	  "1 a grant" D "1\n2 a grant rest_endpoint 1\n"
+	  "50 a over rest_endpoint 1\n",
+	  "40 a revoke" D "1\n", "40 a revoke rest_endpoint 1\n" },
+	{ "the end of another epoch is told", 9,
+	  "1 a grant" D "1\n2 a grant" D "2\n"
+	  "50 a over" D "1\n",
+	  "40 a revoke" D "2\n", "40 a revoke" D "1\n" },
+	{ "who was granted nothing should know of its end", 0,
+	  "1 a grant" D "1\n2 a revoke" D "1\n", "50 b over" D "1\n", "50 a over" D "1\n" },
 	{ "nobody leads when all is healed", 7, "1 a grant" D "1\n10 - healed\n100 - end 20\n",
 	  "2 a leads" D "1\n", "30 a leads" D "1\n" },
 	{ "somebody leads too late", 7, "10 - healed\n100 - end 20\n", "31 a grant" D "1\n",
@@ -282,6 +296,9 @@ static void a_verdict_counts_what_it_judged(void **state)
 	assert_int_equal(v.total, 0);
 	assert_true(judge("1 a grant" D "1\n", "2 a leads" D "1 9\n3 a leads" D "1\n", 0, &v));
 	assert_int_equal(v.deadlines, 1);
+	assert_int_equal(v.overs, 0);
+	assert_true(judge("1 a grant" D "1\n2 a revoke" D "1\n", "3 a over" D "1\n", 0, &v));
+	assert_int_equal(v.overs, 1);
 	assert_true(judge("1 a begin 1 write" K "1 1.1.a\n2 a end 1 unclear\n",
 			  "3 a begin 2 write dispatcher l 1 1.2.b\n4 c begin 1 read" K
 			  "\n5 c end 1 ok 7.7.7\n",
@@ -326,6 +343,8 @@ static void what_is_no_event_is_refused(void **state)
 		"1 a grant e",
 		"1 a grant e 1 2",
 		"1 a revoke e 1 2",
+		"1 a over e 1 2",
+		"1 a over e",
 		"1 a leads e 1 0",
 		"1 a leads e 1 x",
 		"1 a leads e 1 2 3",

@@ -16,6 +16,11 @@
  *                                                  source than the library: the start of the last
  *                                                  heartbeat that was carried out, as known after
  *                                                  the call, and one lease
+ *   <time> <process> over <election> <epoch>       by <time> the revoke callback must have been
+ *                                                  entered: from the same source as a <deadline>,
+ *                                                  the lease of this term is over, for as long as
+ *                                                  it may take to be told, in which the process
+ *                                                  did not stand still, whatever its calls did
  *   <time> <process> begin <op> write <election> <key> <epoch> <value>
  *   <time> <process> begin <op> remove <election> <key> <epoch> <value>
  *   <time> <process> begin <op> read <election> <key>
@@ -69,6 +74,7 @@
  *     each revoke of the newest term, some process is granted or says that it leads
  *   8 nobody says that it leads when its lease is over, be there a newer leader or not: this is
  *     what keeps effects outside of the stores apart
+ *   9 who has lost its lease is told so in time: before an `over` of a term there is its revoke
  *
  * Why these alarms are never false: a read R is placed anywhere in its interval, so it is held only
  * to what took effect before it began: acknowledged writes that ended before, what a read saw that
@@ -95,6 +101,7 @@ enum ops_kind {
 	OPS_GRANT,
 	OPS_REVOKE,
 	OPS_LEADS,
+	OPS_OVER,
 	OPS_WRITE,
 	OPS_REMOVE,
 	OPS_READ,
@@ -173,7 +180,7 @@ bool ops_history_read(struct ops_history *h, const char *path, char *ret_error);
 
 #define OPS_STRICT 1u /* see rule 1 */
 
-#define OPS_RULES 9
+#define OPS_RULES 10
 #define OPS_VIOLATIONS_KEPT 50
 struct ops_violation {
 	unsigned rule;
@@ -184,6 +191,7 @@ struct ops_verdict {
 	size_t events, operations, reads, writes, unknown, grants, late_grants, keys;
 	size_t unclear, keys_unclear; /* writes, and the keys that were not judged for them */
 	size_t deadlines;             /* that were held against who said that it leads */
+	size_t overs;                 /* terms that were held to having been told in time */
 	size_t violations[OPS_RULES]; /* how many of each rule */
 	size_t total;
 	struct ops_violation kept[OPS_VIOLATIONS_KEPT]; /* the first ones of them */

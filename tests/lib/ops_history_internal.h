@@ -58,7 +58,7 @@ struct ops_check {
 void ops_violate(struct ops_check *c, unsigned rule, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Rules 1 and 6 to 8 (ops_history_leaders.c). */
+/* Rules 1 and 6 to 9 (ops_history_leaders.c). */
 void ops_check_leaders(struct ops_check *c);
 /* Rules 2 to 5, for the calls of one key; they are sorted anew (ops_history_register.c). */
 void ops_check_register(struct ops_check *c, const struct ops_election *election,

@@ -1,5 +1,5 @@
 /*
- * Who led when: rules 1, 6, 7 and 8 of the history.
+ * Who led when: rules 1 and 6 to 9 of the history.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -228,6 +228,27 @@ static void check_deadline(struct ops_check *c, const struct ops_event *event)
 			    event->deadline_ns);
 }
 
+/* ---- Rule 9 ---- */
+
+static void check_over(struct ops_check *c, const struct ops_election *e,
+		       const struct ops_event *event)
+{
+	const struct ops_grant *g = grant_of(e, event);
+
+	c->verdict->overs++;
+	if (!g)
+		ops_violate(c, 0,
+			    "%s should know at %" PRId64 " that epoch %" PRIu64
+			    " of %s is over, which it was not granted",
+			    event->process, event->time_ns, event->epoch, e->name);
+	else if (g->revoked_ns > event->time_ns)
+		ops_violate(c, 9,
+			    "%s is told %s that epoch %" PRIu64 " of %s is over, which it "
+			    "should know at %" PRId64,
+			    event->process, g->revoked_ns == OPS_NEVER ? "never" : "too late",
+			    event->epoch, e->name, event->time_ns);
+}
+
 /* ---- Rule 7 ---- */
 
 struct wait {
@@ -328,6 +349,9 @@ void ops_check_leaders(struct ops_check *c)
 	for (size_t i = 0; i < n; i++)
 		if (events[i]->kind == OPS_LEADS && events[i]->deadline_ns)
 			check_deadline(c, events[i]);
+	for (size_t i = 0; i < h->count; i++)
+		if (h->events[i].kind == OPS_OVER)
+			check_over(c, add_election(c, h->events[i].election), &h->events[i]);
 	check_healed(c, events, n);
 	free(events);
 }

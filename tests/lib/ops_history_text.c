@@ -14,10 +14,9 @@
 #define WORDS_MAX 9
 
 static const char *const kind_words[] = {
-	[OPS_GRANT] = "grant", [OPS_REVOKE] = "revoke", [OPS_LEADS] = "leads",
-	[OPS_WRITE] = "write", [OPS_REMOVE] = "remove", [OPS_READ] = "read",
-	[OPS_END] = "end",     [OPS_CUT] = "cut",       [OPS_HEALED] = "healed",
-	[OPS_FINISH] = "end",
+	[OPS_GRANT] = "grant", [OPS_REVOKE] = "revoke", [OPS_LEADS] = "leads", [OPS_OVER] = "over",
+	[OPS_WRITE] = "write", [OPS_REMOVE] = "remove", [OPS_READ] = "read",   [OPS_END] = "end",
+	[OPS_CUT] = "cut",     [OPS_HEALED] = "healed", [OPS_FINISH] = "end",
 };
 
 static const char *const outcome_words[] = {
@@ -83,6 +82,7 @@ static int format_rest(const struct ops_event *e, char *text, size_t size)
 		/* fall through */
 	case OPS_GRANT:
 	case OPS_REVOKE:
+	case OPS_OVER:
 		return snprintf(text, size, "%s %s %" PRIu64 "\n", kind, e->election, e->epoch);
 	case OPS_WRITE:
 	case OPS_REMOVE:
@@ -184,7 +184,7 @@ static bool parse_term(char **w, size_t n, struct ops_event *e)
 {
 	if (n < 3 || n > 4)
 		return false;
-	for (unsigned i = OPS_GRANT; i <= OPS_LEADS; i++)
+	for (unsigned i = OPS_GRANT; i <= OPS_OVER; i++)
 		if (strcmp(w[0], kind_words[i]) == 0) {
 			e->kind = (enum ops_kind)i;
 			if (n == 4 && (i != OPS_LEADS || !parse_time(w[3], &e->deadline_ns) ||
