@@ -223,6 +223,9 @@ static uint64_t digest(void *ctx)
 		play->watch.verdict,
 		play->granted_ns / FSU_NS_PER_MS,
 		play->late.path[0],
+		/* What check() looks at, as it is now. */
+		play->wrong[0],
+		play->granted_ns && raw_deadline_ns(play) != play->deadline_ns,
 	};
 	uint64_t sum = 0;
 

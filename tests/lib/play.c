@@ -29,11 +29,44 @@ __attribute__((format(printf, 2, 3))) static void complain(struct play *play, co
 	va_end(args);
 }
 
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+	hash = (hash ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/*
+ * What the judge may conclude from when this came: which reads and writes had ended and what had
+ * been granted when something begins; at a grant, also what had begun. Two begins, or two ends,
+ * tell it nothing by their order, and are no reason to try both.
+ */
+static void note_order(const struct play *play, struct player *p, const struct ops_event *event)
+{
+	const bool ends = event->kind == OPS_END, grants = event->kind == OPS_GRANT;
+
+	p->order = mix(p->order, (uint64_t)event->kind * 16 + event->outcome);
+	for (unsigned i = 0; i < PLAYERS_MAX && !ends; i++) {
+		p->order = mix(p->order, play->player[i].ended);
+		if (grants)
+			p->order = mix(p->order, play->player[i].begun);
+	}
+	p->ended += ends || grants;
+	p->begun += !ends && !grants;
+}
+
 /* Each event has a time of its own. */
-static void record(struct play *play, const struct player *p, struct ops_event event)
+static void record(struct play *play, struct player *p, struct ops_event event)
 {
 	char process[16];
 
+	note_order(play, p, &event);
 	(void)snprintf(process, sizeof(process), "player%u", p->index);
 	crashfs_advance(p->actor.disk, 1);
 	event.process = process;
@@ -495,25 +528,43 @@ static const char *check_cut(void *ctx, struct crashfs *after)
 	return play->wrong[0] ? play->wrong : NULL;
 }
 
+/* All that the judgement at the end looks at and that nobody was told. */
 static uint64_t digest(void *ctx)
 {
 	const struct play *play = ctx;
+	uint64_t hash = mix(play->late.path[0] != '\0', play->wrong[0] != '\0');
 
-	return play->late.path[0] != '\0';
-}
-
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; text && *text; text++)
-		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	for (unsigned i = 0; i < PLAYERS_MAX; i++) {
+		hash = mix(hash, play->player[i].order);
+		hash = hash_text(hash, play->player[i].listing);
+	}
 	return hash;
 }
 
-/* Who led, what came of the writes, and what is on disk. */
+/* The same as note_order(), from the history itself: every pair whose order means something. */
+static uint64_t hash_order(const struct ops_history *h)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ops_history_count(h); i++)
+		for (size_t k = i + 1; k < ops_history_count(h); k++) {
+			const struct ops_event *a = ops_history_at(h, i), *b = ops_history_at(h, k);
+			const bool ends = a->kind == OPS_END || a->kind == OPS_GRANT;
+
+			if (a->process == b->process || b->kind == OPS_END ||
+			    (!ends && b->kind != OPS_GRANT))
+				continue;
+			sum += mix(hash_text(mix(mix(a->kind, a->op), a->epoch), a->process),
+				   hash_text(mix(mix(b->kind, b->op), b->epoch), b->process));
+		}
+	return sum;
+}
+
+/* Who led, what came of the writes, in which order, and what is on disk. */
 static uint64_t outcome(void *ctx)
 {
 	struct play *play = ctx;
-	uint64_t hash = hash_text(1, crashfs_ls(play->disk, ELECTION_DIR));
+	uint64_t hash = hash_text(hash_order(play->history), crashfs_ls(play->disk, ELECTION_DIR));
 
 	hash = hash_text(hash, crashfs_ls(play->disk, STORE_DIR));
 	for (unsigned i = 0; i < PLAYERS_MAX; i++)

@@ -53,6 +53,8 @@ struct player {
 	char *listing;    /* of the store when it was granted */
 	uint64_t ops;     /* begun so far */
 	uint64_t writes;
+	/* Of what it has in the history: how much has begun, and has ended; and in which order. */
+	uint64_t begun, ended, order;
 	fsha_result result;
 	bool done;
 };

@@ -45,7 +45,10 @@ struct schedule_scene {
 	const char *(*check_cut)(void *ctx, struct crashfs *after);
 	/* Gives back what is left, also when the players were killed in the middle. */
 	void (*teardown)(void *ctx);
-	/* What is in memory and matters, besides what the players were told. NULL: nothing. */
+	/*
+	 * What is in memory and matters, besides what the players were told: to what they do, and
+	 * to the check, as a run that comes to a known state ends there. NULL: nothing.
+	 */
 	uint64_t (*digest)(void *ctx);
 	/* How the run came out, for counting different ends. NULL: by the disk alone. */
 	uint64_t (*outcome)(void *ctx);
