@@ -31,7 +31,7 @@ static void every_history_holds_whatever_goes_wrong(void **state)
 	uint64_t first = 1, counts[SIM_COUNTS] = { 0 };
 	const bool one = test_seed(&first);
 	const uint64_t seeds = one ? 1 : test_size(60, 1000, 10000);
-	int64_t longest_ns = 0;
+	int64_t longest_ns = 0, told_ns = 0;
 	size_t events = 0, unclear = 0, keys_unclear = 0, keys = 0, deadlines = 0;
 	unsigned failed = 0;
 
@@ -53,9 +53,13 @@ static void every_history_holds_whatever_goes_wrong(void **state)
 		keys += result.verdict.keys;
 		if (result.leaderless_ns > longest_ns)
 			longest_ns = result.leaderless_ns;
+		if (result.told_ns > told_ns)
+			told_ns = result.told_ns;
 	}
-	print_message("%llu runs, %zu events; no leader for %lld ms at most; ",
-		      (unsigned long long)seeds, events, (long long)(longest_ns / FSU_NS_PER_MS));
+	print_message("%llu runs, %zu events; no leader for %lld ms at most; told of the end of a "
+		      "lease after %lld us at most; ",
+		      (unsigned long long)seeds, events, (long long)(longest_ns / FSU_NS_PER_MS),
+		      (long long)(told_ns / 1000));
 	print_counts(counts);
 	if (one)
 		print_message("digest %016llx\n", (unsigned long long)result.digest);
@@ -79,18 +83,21 @@ static void every_history_holds_whatever_goes_wrong(void **state)
 #define CLAIM_NS (5 * FSU_CLOCK_STEP_NS)
 #define FOLLOWED_NS (SIM_LEASE_NS * 5 / 4 + 2 * (SIM_LEASE_NS / 10) + CLAIM_NS)
 
-static void a_leader_that_stops_is_followed_within_the_bound(void **state)
+/* The lock is seen free at the next look; the heartbeat is taken away, and a lease waited for. */
+#define DOUBTED_NS (SIM_LEASE_NS * 5 / 4 + SIM_LEASE_NS / 10 + CLAIM_NS)
+
+static void follow(bool doubt, int64_t at_least_ns, int64_t at_most_ns)
 {
 	const unsigned long runs = test_size(60, 600, 3000);
 	int64_t least_ns = INT64_MAX, most_ns = 0;
 	uint64_t first = 1;
+	const bool one = test_seed(&first);
 
-	(void)state;
-	(void)test_seed(&first);
-	for (uint64_t seed = first; seed < first + runs; seed++) {
-		const int64_t ns = sim_follow(seed);
+	for (uint64_t i = 0; i < (one ? 1 : runs); i++) {
+		const uint64_t seed = doubt && !one ? SIM_SEED_OF_DOUBT(i) : first + i;
+		const int64_t ns = sim_follow(seed, doubt);
 
-		if (ns > FOLLOWED_NS)
+		if (ns > at_most_ns)
 			fail_msg("SEED=%llu: nobody leads for %lld ns", (unsigned long long)seed,
 				 (long long)ns);
 		least_ns = ns < least_ns ? ns : least_ns;
@@ -98,9 +105,22 @@ static void a_leader_that_stops_is_followed_within_the_bound(void **state)
 	}
 	print_message("%lu leaders stopped; followed after %lld to %lld us of %lld\n", runs,
 		      (long long)(least_ns / 1000), (long long)(most_ns / 1000),
-		      (long long)(FOLLOWED_NS / 1000));
+		      (long long)(at_most_ns / 1000));
+	assert_true(least_ns > at_least_ns);
+}
+
+static void a_leader_that_stops_is_followed_within_the_bound(void **state)
+{
+	(void)state;
 	/* Not before its lease was over by its own clock. */
-	assert_true(least_ns > SIM_LEASE_NS * 4 / 5);
+	follow(false, SIM_LEASE_NS * 4 / 5, FOLLOWED_NS);
+}
+
+static void a_freed_lock_in_doubt_is_followed_within_the_bound(void **state)
+{
+	(void)state;
+	/* Else there was no doubt. */
+	follow(true, SIM_LEASE_NS * 5 / 4, DOUBTED_NS);
 }
 
 static void a_seed_is_one_run(void **state)
@@ -127,6 +147,7 @@ int main(void)
 		cmocka_unit_test(every_history_holds_whatever_goes_wrong),
 		cmocka_unit_test(a_seed_is_one_run),
 		cmocka_unit_test(a_leader_that_stops_is_followed_within_the_bound),
+		cmocka_unit_test(a_freed_lock_in_doubt_is_followed_within_the_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,8 @@
 
 #define SIM_PROCESSES 5 /* at most; each is a client of the crash filesystem */
 #define SIM_LEASE_NS (1000 * FSU_NS_PER_MS)
+#define SIM_TOLD_NS (SIM_LEASE_NS / 50) /* GUARANTEES.md, G21: a revocation takes no longer */
+#define SIM_WIRE SIM_PROCESSES          /* the client by which what was sent late arrives */
 #define SIM_ELECTIONS 2
 #define SIM_KEYS 3
 #define SIM_JOBS 2
@@ -40,6 +42,7 @@ enum sim_count {
 	SIM_LOST,   /* the same, but done */
 	SIM_SHORT,
 	SIM_SENT_LATE,  /* a rename failed, and was done later */
+	SIM_SENT_DEAD,  /* the same, and whoever had sent it was dead by then */
 	SIM_PAUSES,     /* a process stood still */
 	SIM_HANGS,      /* one call of it did */
 	SIM_CUT_OFF,    /* nothing that a process asked was answered */
@@ -53,7 +56,9 @@ enum sim_count {
 	SIM_RESIGNED,
 	SIM_GRANTS,
 	SIM_REVOKES,
-	SIM_LED, /* somebody said that it leads */
+	SIM_LED,       /* somebody said that it leads */
+	SIM_OVER,      /* a lease ended, and whoever led was held to having been told */
+	SIM_OVER_HUNG, /* the same, while nothing that it asked was answered */
 	SIM_WRITES,
 	SIM_BATCHES,
 	SIM_JOB_GRAPHS,
@@ -69,6 +74,7 @@ enum sim_count {
 };
 extern const char *const sim_count_names[SIM_COUNTS];
 
+struct cfs_place;
 struct sim;
 struct sim_process;
 
@@ -76,6 +82,21 @@ enum sim_state {
 	SIM_READY,
 	SIM_WAITS, /* for a time, an event, a mutex or a condition */
 	SIM_ENDED
+};
+
+/* A rename that may be a heartbeat. */
+struct sim_beat {
+	bool beats, joins;
+	bool sent; /* and nothing of the kind was carried out before */
+	int64_t start_ns;
+	char member[SIM_MEMBER_SIZE];
+};
+
+/* What a thread that stands before a rename asks for. */
+struct sim_rename {
+	int from_dirfd, to_dirfd;
+	const char *from, *to;
+	struct sim_beat beat;
 };
 
 struct sim_thread {
@@ -87,6 +108,7 @@ struct sim_thread {
 	enum sim_state state;
 	bool in_call; /* ready, before a call on the shared directory */
 	enum crashfs_call kind;
+	const struct sim_rename *rename; /* or NULL */
 	bool changes;
 	int64_t wakes_ns; /* of the true time */
 	int fds[4];
@@ -107,6 +129,8 @@ struct sim_election {
 	/* Under which member it was granted, and when its last beat began that was carried out. */
 	char member[SIM_MEMBER_SIZE];
 	int64_t beat_ns; /* by the clock of the process */
+	int64_t granted_ns, revoked_ns;
+	bool told; /* held to having been told of the end of its last term */
 };
 
 struct sim_process {
@@ -124,6 +148,7 @@ struct sim_process {
 	bool alive;
 	bool leave; /* it is to close everything and end */
 	int64_t paused_until_ns, cut_off_until_ns, starts_ns;
+	int64_t stood_ns;    /* still, until then */
 	unsigned fault_rate; /* of a thousand calls */
 	bool cut_off_hangs;  /* else its calls fail */
 	struct sim_election elections[SIM_ELECTIONS];
@@ -137,19 +162,14 @@ struct sim_process {
 	struct chance chance;
 };
 
-/* A rename that may be a heartbeat. */
-struct sim_beat {
-	bool beats, joins;
-	bool sent; /* and nothing of the kind was carried out before */
-	int64_t start_ns;
-	char member[SIM_MEMBER_SIZE];
-};
-
-/* A rename that was sent, and whose sender was told that it failed. */
+/*
+ * A rename that was sent, and whose sender was told that it failed, or is dead. As the server gets
+ * it: by the directories themselves, whoever still has them open.
+ */
 struct sim_late {
 	struct sim_process *process; /* NULL: free */
 	unsigned life;
-	int from_dirfd, to_dirfd;
+	struct cfs_place *from_place, *to_place;
 	char from[300], to[300];
 	struct sim_beat beat;
 	int64_t due_ns;
@@ -172,6 +192,7 @@ struct sim {
 	bool healed, loud, calm;
 	int64_t heal_ns;
 	int64_t bound_ns; /* from then on somebody leads within it */
+	int64_t told_ns;  /* the most that a revocation took from the end of a lease */
 	struct sim_late late[SIM_LATE];
 	/* What happens to the call that is made next. */
 	int fault_error;
@@ -190,14 +211,17 @@ struct sim_result {
 	uint64_t counts[SIM_COUNTS];
 	struct ops_verdict verdict;
 	int64_t leaderless_ns; /* from healed until somebody led everything */
+	int64_t told_ns;       /* from the end of a lease until its leader was told, at most */
 };
 /* One run. False: a rule was violated, or it did not end; `how` says so. */
 bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result);
 /*
  * Nothing goes wrong, clocks run alike and calls take no time; then the leader of the first
- * election stops for good, with its lock held. From then until another one leads it.
+ * election stops for good, with its lock held or freed. From then until another one leads it.
  */
-int64_t sim_follow(uint64_t seed);
+int64_t sim_follow(uint64_t seed, bool lock_freed);
+/* Of such a seed the filesystem is one where a freed lock is no proof of a death. */
+#define SIM_SEED_OF_DOUBT(i) (3 * (i) + 2)
 
 int64_t sim_now_ns(void);
 /* An event, at the present time or just behind the last one. */
@@ -216,8 +240,7 @@ void sim_lose_beat(struct sim_process *p);
 void sim_heal(void);
 /* Renames whose time has come. */
 void sim_deliver_late(void);
-void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int to_dirfd,
-		   const char *to, const struct sim_beat *beat);
+void sim_send_late(struct sim_process *p, const struct sim_rename *rename);
 
 /* ---- sim_lease.c ---- */
 
@@ -231,6 +254,10 @@ void sim_lease_begin(struct sim_election *e);
 /* The true time from which on nobody may say that it leads under this grant. */
 int64_t sim_lease_deadline_ns(const struct sim_election *e);
 bool sim_lease_is_over(const struct sim_election *e);
+/* Its revoke callback is entered. */
+void sim_lease_revoked(struct sim_election *e);
+/* Into the history: whose revoke callback must have been entered by now. */
+void sim_lease_look(void);
 
 /* ---- sim_threads.c ---- */
 
@@ -253,7 +280,6 @@ extern const struct fsu_ops sim_ops;
 int64_t sim_local_ns(const struct sim_process *p, int64_t true_ns);
 /* The first true time at which its clock says so. */
 int64_t sim_true_ns(const struct sim_process *p, int64_t local_ns);
-bool sim_fd_is_open(const struct sim_process *p, int fd);
 /* Its memory and its descriptors go. */
 void sim_process_reclaim(struct sim_process *p);
 
@@ -262,6 +288,8 @@ void sim_process_reclaim(struct sim_process *p);
 void sim_process_start(struct sim_process *p);
 /* kill -9 */
 void sim_process_kill(struct sim_process *p);
+/* Something of a term, for the history. */
+void sim_log_term(const struct sim_election *e, enum ops_kind kind, uint64_t epoch);
 /* Does it say that it leads? */
 void sim_ask(struct sim_process *p);
 /* The same of those whose lease is over, whoever may know of it. */

@@ -78,3 +78,53 @@ int64_t sim_lease_deadline_ns(const struct sim_election *e)
 {
 	return sim_true_ns(e->process, e->beat_ns + SIM_LEASE_NS);
 }
+
+/* ---- Who led is told so ---- */
+
+/* The first moment at which its end could be told: when it runs, and was told of its begin. */
+static int64_t could_be_told_ns(const struct sim_election *e)
+{
+	int64_t at_ns = sim_lease_deadline_ns(e);
+
+	if (e->granted_ns > at_ns)
+		at_ns = e->granted_ns;
+	return e->process->stood_ns > at_ns ? e->process->stood_ns : at_ns;
+}
+
+void sim_lease_revoked(struct sim_election *e)
+{
+	const int64_t took_ns = sim_now_ns() - could_be_told_ns(e);
+
+	e->revoked_ns = sim_now_ns();
+	if (took_ns > sim->told_ns)
+		sim->told_ns = took_ns;
+}
+
+static void look_at(struct sim_election *e)
+{
+	const struct sim_process *p = e->process;
+	const int64_t from_ns = could_be_told_ns(e);
+
+	/* One that ended before its lease did (it resigned, it was fenced) proves nothing here. */
+	if (e->told || !e->last || sim_now_ns() <= from_ns + SIM_TOLD_NS ||
+	    (e->revoked_ns && e->revoked_ns < from_ns))
+		return;
+	e->told = true;
+	sim_log_term(e, OPS_OVER, e->last);
+	sim->counts[SIM_OVER]++;
+	sim->counts[SIM_OVER_HUNG] += p->cut_off_hangs && p->cut_off_until_ns > sim_now_ns();
+}
+
+void sim_lease_look(void)
+{
+	const int64_t now_ns = sim_now_ns();
+
+	for (unsigned i = 0; i < sim->n_processes; i++) {
+		struct sim_process *p = &sim->processes[i];
+
+		if (p->paused_until_ns > p->stood_ns)
+			p->stood_ns = p->paused_until_ns < now_ns ? p->paused_until_ns : now_ns;
+		for (unsigned e = 0; p->alive && e < SIM_ELECTIONS; e++)
+			look_at(&p->elections[e]);
+	}
+}

@@ -20,12 +20,12 @@ static const char *name_of(const struct sim_election *e)
 	return e->index == 0 ? "dispatcher" : "job";
 }
 
-static void log_term(const struct sim_election *e, enum ops_kind kind)
+void sim_log_term(const struct sim_election *e, enum ops_kind kind, uint64_t epoch)
 {
 	sim_log((struct ops_event){ .kind = kind,
 				    .process = e->process->name,
 				    .election = name_of(e),
-				    .epoch = e->epoch,
+				    .epoch = epoch,
 				    .deadline_ns =
 					    kind == OPS_LEADS ? sim_lease_deadline_ns(e) : 0 });
 }
@@ -37,7 +37,10 @@ static void granted(void *ctx, const fsha_uuid *session, uint64_t epoch)
 	e->session = *session;
 	e->epoch = e->last = epoch;
 	sim_lease_begin(e);
-	log_term(e, OPS_GRANT);
+	e->granted_ns = sim_now_ns();
+	e->revoked_ns = 0;
+	e->told = false;
+	sim_log_term(e, OPS_GRANT, epoch);
 	sim->counts[SIM_GRANTS]++;
 	if (e->election)
 		(void)fsha_election_confirm_leadership(e->election, session, "somewhere:6123",
@@ -48,7 +51,8 @@ static void revoked(void *ctx)
 {
 	struct sim_election *e = ctx;
 
-	log_term(e, OPS_REVOKE);
+	sim_log_term(e, OPS_REVOKE, e->epoch);
+	sim_lease_revoked(e);
 	sim->counts[SIM_REVOKES]++;
 	e->epoch = 0;
 }
@@ -62,7 +66,7 @@ void sim_ask(struct sim_process *p)
 {
 	for (unsigned i = 0; p->alive && i < SIM_ELECTIONS; i++)
 		if (sim_leads(&p->elections[i])) {
-			log_term(&p->elections[i], OPS_LEADS);
+			sim_log_term(&p->elections[i], OPS_LEADS, p->elections[i].epoch);
 			sim->counts[SIM_LED]++;
 		}
 }
@@ -194,7 +198,7 @@ void sim_process_start(struct sim_process *p)
 	(void)snprintf(p->name, sizeof(p->name), "p%u.%u", p->client, p->life);
 	memset(p->elections, 0, sizeof(p->elections));
 	memset(p->member, 0, sizeof(p->member));
-	p->beat_ns = 0;
+	p->beat_ns = p->stood_ns = 0;
 	for (unsigned i = 0; i < SIM_ELECTIONS; i++) {
 		p->elections[i].process = p;
 		p->elections[i].index = i;

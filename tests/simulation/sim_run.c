@@ -2,12 +2,14 @@
  * One run: who goes on, how much time passes, and when it is over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/services/services.h"
 #include "tests/lib/crashfs_internal.h"
 #include "tests/simulation/sim.h"
 
@@ -35,6 +37,7 @@ const char *const sim_count_names[SIM_COUNTS] = {
 	[SIM_LOST] = "replies lost",
 	[SIM_SHORT] = "calls short",
 	[SIM_SENT_LATE] = "renames late",
+	[SIM_SENT_DEAD] = "renames of the dead",
 	[SIM_PAUSES] = "pauses",
 	[SIM_HANGS] = "calls hung",
 	[SIM_CUT_OFF] = "cut off",
@@ -49,6 +52,8 @@ const char *const sim_count_names[SIM_COUNTS] = {
 	[SIM_GRANTS] = "grants",
 	[SIM_REVOKES] = "revokes",
 	[SIM_LED] = "said to lead",
+	[SIM_OVER] = "leases over",
+	[SIM_OVER_HUNG] = "while all calls hung",
 	[SIM_WRITES] = "writes",
 	[SIM_BATCHES] = "batches",
 	[SIM_JOB_GRAPHS] = "job graphs",
@@ -193,6 +198,7 @@ static bool step(void)
 	start_and_end();
 	sim_weather();
 	sim_deliver_late();
+	sim_lease_look();
 	t = choose(&next_ns);
 	if (!t) {
 		if (next_ns == FSU_FOREVER)
@@ -341,7 +347,15 @@ static struct sim_process *leader_of_first(struct sim *s, const struct sim_proce
 	return NULL;
 }
 
-int64_t sim_follow(uint64_t seed)
+static void free_lock(const struct sim_process *p)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fsu_lock(p->real, p->services->member->lock.fd, F_OFD_SETLK, &lock) < 0)
+		sim_die("the lock of a member is not its own");
+}
+
+int64_t sim_follow(uint64_t seed, bool lock_freed)
 {
 	static struct sim s;
 	struct sim_process *leader;
@@ -361,6 +375,8 @@ int64_t sim_follow(uint64_t seed)
 		sim_die("nothing goes wrong, and nobody leads");
 	stopped_ns = sim_now_ns();
 	leader->paused_until_ns = FSU_FOREVER;
+	if (lock_freed)
+		free_lock(leader);
 	while (!leader_of_first(&s, leader) && sim_now_ns() < stopped_ns + BOUND_OF_DRIFT_NS)
 		(void)step();
 	followed_ns = sim_now_ns() - stopped_ns;
@@ -387,6 +403,7 @@ bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result)
 	if (!good)
 		ops_verdict_print(&ret_result->verdict);
 	ret_result->digest = s.digest;
+	ret_result->told_ns = s.told_ns;
 	memcpy(ret_result->counts, s.counts, sizeof(s.counts));
 	end(&s);
 	return good;

@@ -88,16 +88,6 @@ static long after(const struct sim_process *p, enum crashfs_call kind, long resu
 
 /* ---- Descriptors ---- */
 
-bool sim_fd_is_open(const struct sim_process *p, int fd)
-{
-	if (fd == AT_FDCWD)
-		return true;
-	for (size_t i = 0; i < p->n_open_fds; i++)
-		if (p->open_fds[i] == fd)
-			return true;
-	return false;
-}
-
 static void note_fd(struct sim_process *p, int fd)
 {
 	if (fd < 0)
@@ -177,18 +167,23 @@ static int op_clone(void *ctx, int fd, int src_fd, off_t src_offset, uint64_t le
 static int op_renameat(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
 	struct sim_process *p = ctx;
-	struct sim_beat beat;
+	struct sim_rename rename = { from_dirfd, to_dirfd, from, to, { 0 } };
+	struct sim_beat *beat = &rename.beat;
 	int r;
 
-	sim_beat_begin(&beat, p, from, to);
+	sim_beat_begin(beat, p, from, to);
+	if (sim->running)
+		sim->running->rename = &rename;
 	stop_before(p, CRASHFS_RENAMEAT, true);
+	if (sim->running)
+		sim->running->rename = NULL;
 	if (sim->fault && sim->fault_late)
-		sim_send_late(p, from_dirfd, from, to_dirfd, to, &beat);
-	sim_beat_send(&beat, from);
-	if (beat.sent && sim->fault && (sim->fault_late || sim->fault_mode == CRASHFS_DONE))
+		sim_send_late(p, &rename);
+	sim_beat_send(beat, from);
+	if (beat->sent && sim->fault && (sim->fault_late || sim->fault_mode == CRASHFS_DONE))
 		sim_lose_beat(p);
 	r = p->real->ops->renameat(p->real->ctx, from_dirfd, from, to_dirfd, to);
-	sim_beat_end(&beat, p, from, to);
+	sim_beat_end(beat, p, from, to);
 	return (int)after(p, CRASHFS_RENAMEAT, r);
 }
 

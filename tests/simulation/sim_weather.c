@@ -2,9 +2,13 @@
  * What goes wrong, and when.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/crashfs_internal.h"
+#include "tests/lib/crashfs_serve.h"
 #include "tests/simulation/sim.h"
 
 /* A leader that was forgotten this long goes on and believes that it leads. */
@@ -90,8 +94,24 @@ void sim_choose_fault(const struct sim_thread *t)
 	}
 }
 
-void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int to_dirfd,
-		   const char *to, const struct sim_beat *beat)
+static void forget_late(struct sim_late *l)
+{
+	free(l->from_place);
+	free(l->to_place);
+	*l = (struct sim_late){ 0 };
+}
+
+static struct cfs_place *place_of(const struct sim_process *p, int dirfd, const char *path)
+{
+	struct cfs_place *place = cfs_xalloc(sizeof(*place));
+
+	if (cfs_place(p->real->ctx, dirfd, path, false, place) == 0)
+		return place;
+	free(place);
+	return NULL;
+}
+
+void sim_send_late(struct sim_process *p, const struct sim_rename *rename)
 {
 	for (unsigned i = 0; i < SIM_LATE; i++) {
 		struct sim_late *l = &sim->late[i];
@@ -100,27 +120,47 @@ void sim_send_late(struct sim_process *p, int from_dirfd, const char *from, int 
 			continue;
 		*l = (struct sim_late){ .process = p,
 					.life = p->life,
-					.from_dirfd = from_dirfd,
-					.to_dirfd = to_dirfd,
-					.beat = *beat,
+					.from_place = place_of(p, rename->from_dirfd, rename->from),
+					.to_place = place_of(p, rename->to_dirfd, rename->to),
+					.beat = rename->beat,
 					.due_ns = sim_now_ns() +
 						  draw_ns(draw(4) ? SIM_LEASE_NS / 10 :
 								    3 * SIM_LEASE_NS) };
-		(void)snprintf(l->from, sizeof(l->from), "%s", from);
-		(void)snprintf(l->to, sizeof(l->to), "%s", to);
+		(void)snprintf(l->from, sizeof(l->from), "%s", rename->from);
+		(void)snprintf(l->to, sizeof(l->to), "%s", rename->to);
+		if (!l->from_place || !l->to_place)
+			forget_late(l);
 		return;
 	}
+}
+
+/* By the directories, which may have been renamed or removed since; true: it was done. */
+static bool rename_late(const struct sim_late *l)
+{
+	const struct fsu *wire = crashfs_client(sim->disk, SIM_WIRE);
+	const int from = crashfs_open_ino(sim->disk, SIM_WIRE, l->from_place->dir, O_RDONLY);
+	const int to = crashfs_open_ino(sim->disk, SIM_WIRE, l->to_place->dir, O_RDONLY);
+	const bool done = from >= 0 && to >= 0 &&
+			  wire->ops->renameat(wire->ctx, from, l->from_place->name, to,
+					      l->to_place->name) == 0;
+
+	if (from >= 0)
+		(void)wire->ops->close(wire->ctx, from);
+	if (to >= 0)
+		(void)wire->ops->close(wire->ctx, to);
+	return done;
 }
 
 static void deliver(struct sim_late *l)
 {
 	struct sim_process *p = l->process;
+	const bool dead = !p->alive || p->life != l->life;
 
 	/* A member whose joining has failed is never one, should it come or not. */
 	l->beat.beats = l->beat.beats && !l->beat.joins;
 	sim_beat_send(&l->beat, l->from);
-	if (p->real->ops->renameat(p->real->ctx, l->from_dirfd, l->from, l->to_dirfd, l->to) == 0)
-		sim->counts[SIM_SENT_LATE]++;
+	if (rename_late(l))
+		sim->counts[dead ? SIM_SENT_DEAD : SIM_SENT_LATE]++;
 	sim_beat_end(&l->beat, p, l->from, l->to);
 }
 
@@ -128,15 +168,11 @@ void sim_deliver_late(void)
 {
 	for (unsigned i = 0; i < SIM_LATE; i++) {
 		struct sim_late *l = &sim->late[i];
-		const struct sim_process *p = l->process;
 
-		if (!p || (l->due_ns > sim_now_ns() && !sim->healed))
+		if (!l->process || (l->due_ns > sim_now_ns() && !sim->healed))
 			continue;
-		/* The numbers of its directories must mean what they meant. */
-		if (p->alive && p->life == l->life && sim_fd_is_open(p, l->from_dirfd) &&
-		    sim_fd_is_open(p, l->to_dirfd))
-			deliver(l);
-		l->process = NULL;
+		deliver(l);
+		forget_late(l);
 	}
 }
 
@@ -180,8 +216,12 @@ void sim_lose_beat(struct sim_process *p)
 	sim->counts[SIM_BEATS_LOST]++;
 }
 
+/* Its renames may have left its host already; nobody waits for their answers. */
 static void kill_process(struct sim_process *p)
 {
+	for (const struct sim_thread *t = p->threads; t; t = t->next)
+		if (t->rename && draw(2))
+			sim_send_late(p, t->rename);
 	sim_process_kill(p);
 	p->starts_ns = sim_now_ns() + draw_ns(2 * SIM_LEASE_NS);
 	sim->counts[SIM_KILLS]++;
@@ -194,7 +234,8 @@ static void cut_power(void)
 			sim_process_kill(&sim->processes[i]);
 			sim->processes[i].starts_ns = sim_now_ns() + draw_ns(SIM_LEASE_NS);
 		}
-	memset(sim->late, 0, sizeof(sim->late));
+	for (unsigned i = 0; i < SIM_LATE; i++)
+		forget_late(&sim->late[i]);
 	crashfs_crash(sim->disk, sim->chance.state);
 	crashfs_recover(sim->disk);
 	sim_log((struct ops_event){ .kind = OPS_CUT });
@@ -251,6 +292,7 @@ void sim_heal(void)
 {
 	const int64_t now_ns = sim_now_ns();
 
+	sim_lease_look(); /* who stood still stood so until now */
 	sim->healed = true;
 	sim_deliver_late();
 	for (unsigned i = 0; i < sim->n_processes; i++) {
