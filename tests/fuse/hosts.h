@@ -171,6 +171,46 @@ static inline void hosts_end(void)
 	}
 }
 
+static inline int hosts_compare_lines(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* Ids that must be unique are noted by whoever was given them, a line each. */
+static inline void hosts_judge_ids(void)
+{
+	char path[64], *line = NULL, **lines = NULL;
+	size_t count = 0, room = 0, size = 0, twice = 0;
+	FILE *ids;
+
+	(void)snprintf(path, sizeof(path), "%s/ids", h.logs);
+	ids = fopen(path, "re");
+	assert_non_null(ids);
+	while (getline(&line, &size, ids) > 0) {
+		if (count == room) {
+			room = room ? 2 * room : 256;
+			lines = realloc(lines, room * sizeof(*lines));
+			assert_non_null(lines);
+		}
+		lines[count++] = line;
+		line = NULL;
+	}
+	free(line);
+	assert_int_equal(fclose(ids), 0);
+	assert_true(count > 0);
+	qsort(lines, count, sizeof(*lines), hosts_compare_lines);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(lines[i - 1], lines[i]) == 0) {
+			print_message("given out twice: %s", lines[i]);
+			twice++;
+		}
+	for (size_t i = 0; i < count; i++)
+		free(lines[i]);
+	free(lines);
+	print_message("%zu ids, %zu given out twice\n", count, twice);
+	assert_int_equal(twice, 0);
+}
+
 /* All that was told so far, and nothing wrong in it. */
 static inline void hosts_judge(void)
 {
@@ -194,6 +234,7 @@ static inline void hosts_judge(void)
 	ops_history_destroy(history);
 	assert_true(good);
 	assert_int_equal(atomic_load(&h.page->violations), 0);
+	hosts_judge_ids();
 }
 
 /* Each key of each store is read once, by this process, and told in the history. */

@@ -14,6 +14,8 @@
 static unsigned rounds;
 static uint64_t seed;
 static unsigned cuts;
+static uint64_t
+	at_stake[KINDS]; /* writes to each kind of store that were acknowledged before cuts */
 
 static void cut(void)
 {
@@ -68,6 +70,12 @@ static void go_on(void)
 	hosts_verify();
 }
 
+static void count_at_stake(void)
+{
+	for (int k = 0; k < KINDS; k++)
+		at_stake[k] += atomic_load(&h.page->counts[k].acknowledged);
+}
+
 static void acknowledged_writes_survive_power_cuts(void **state)
 {
 	(void)state;
@@ -78,6 +86,7 @@ static void acknowledged_writes_survive_power_cuts(void **state)
 		hosts_open(seed + done);
 		for (unsigned i = 0; i < CLUSTER_ROUNDS && done < rounds; i++, done++)
 			one_round();
+		count_at_stake();
 		go_on();
 		hosts_judge();
 		print_message("%u cuts, %llu writes acknowledged\n", cuts,
@@ -85,6 +94,15 @@ static void acknowledged_writes_survive_power_cuts(void **state)
 		hosts_close();
 		assert_int_equal(fault_teardown(NULL), 0);
 	}
+	/* What nobody had acknowledged could not be lost. */
+	for (int k = 0; k < KINDS; k++) {
+		print_message("%s%s: %llu",
+			      k ? ", " : "acknowledged before a cut: ", store_kinds[k].name,
+			      (unsigned long long)at_stake[k]);
+		if (at_stake[k] == 0)
+			fail_msg("no write to %s came before a power cut", store_kinds[k].name);
+	}
+	print_message("\n");
 }
 
 static int run_lane(void)
