@@ -83,7 +83,10 @@ static void every_history_holds_whatever_goes_wrong(void **state)
 #define CLAIM_NS (5 * FSU_CLOCK_STEP_NS)
 #define FOLLOWED_NS (SIM_LEASE_NS * 5 / 4 + 2 * (SIM_LEASE_NS / 10) + CLAIM_NS)
 
-static void follow(int64_t at_least_ns, int64_t at_most_ns)
+/* The lock is seen free at the next look; the heartbeat is taken away, and a lease waited for. */
+#define DOUBTED_NS (SIM_LEASE_NS * 5 / 4 + SIM_LEASE_NS / 10 + CLAIM_NS)
+
+static void follow(bool doubt, int64_t at_least_ns, int64_t at_most_ns)
 {
 	const unsigned long runs = test_size(60, 600, 3000);
 	int64_t least_ns = INT64_MAX, most_ns = 0;
@@ -91,8 +94,8 @@ static void follow(int64_t at_least_ns, int64_t at_most_ns)
 	const bool one = test_seed(&first);
 
 	for (uint64_t i = 0; i < (one ? 1 : runs); i++) {
-		const uint64_t seed = first + i;
-		const int64_t ns = sim_follow(seed);
+		const uint64_t seed = doubt && !one ? SIM_SEED_OF_DOUBT(i) : first + i;
+		const int64_t ns = sim_follow(seed, doubt);
 
 		if (ns > at_most_ns)
 			fail_msg("SEED=%llu: nobody leads for %lld ns", (unsigned long long)seed,
@@ -110,7 +113,14 @@ static void a_leader_that_stops_is_followed_within_the_bound(void **state)
 {
 	(void)state;
 	/* Not before its lease was over by its own clock. */
-	follow(SIM_LEASE_NS * 4 / 5, FOLLOWED_NS);
+	follow(false, SIM_LEASE_NS * 4 / 5, FOLLOWED_NS);
+}
+
+static void a_freed_lock_in_doubt_is_followed_within_the_bound(void **state)
+{
+	(void)state;
+	/* Else there was no doubt. */
+	follow(true, SIM_LEASE_NS * 5 / 4, DOUBTED_NS);
 }
 
 static void a_seed_is_one_run(void **state)
@@ -137,6 +147,7 @@ int main(void)
 		cmocka_unit_test(every_history_holds_whatever_goes_wrong),
 		cmocka_unit_test(a_seed_is_one_run),
 		cmocka_unit_test(a_leader_that_stops_is_followed_within_the_bound),
+		cmocka_unit_test(a_freed_lock_in_doubt_is_followed_within_the_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

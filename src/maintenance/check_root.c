@@ -185,7 +185,7 @@ static void check_member(struct verify *v, const struct fsu_uuid *id, const char
 			check_info(v, directory, file, &name, found);
 		else if (strcmp(file, MEMBER_LOCK) != 0 && strcmp(file, MEMBER_WRITE_LOCK) != 0 &&
 			 strcmp(file, MEMBER_STANDS) != 0 && !is_numbered(file, MEMBER_BEAT, 16) &&
-			 !is_numbered(file, "expelled-", 16) && !is_numbered(file, "seat-", 4))
+			 !is_numbered(file, MEMBER_EXPELLED, 16) && !is_numbered(file, "seat-", 4))
 			check_unknown(found, directory, file);
 	}
 	if (!lock) {

@@ -19,6 +19,7 @@
 
 #define MEMBER_LOCK "lock"
 #define MEMBER_BEAT "beat-"
+#define MEMBER_EXPELLED "expelled-"
 #define MEMBER_INFO "info"
 #define MEMBER_STANDS "stands"
 #define MEMBER_WRITE_LOCK \

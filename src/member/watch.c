@@ -121,6 +121,15 @@ static bool find_beat(const struct fsu_list *list, uint64_t *ret_beat)
 	return found;
 }
 
+/* That name stays, and no beat comes after it: a beat is renamed from the one before. */
+static bool was_expelled(const struct fsu_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strncmp(fsu_list_name(list, i), MEMBER_EXPELLED, strlen(MEMBER_EXPELLED)) == 0)
+			return true;
+	return false;
+}
+
 /*
  * The beat in a member's directory. 1: found; 0: there is none; -EAGAIN: it cannot be told, for a
  * scan during the rename may show neither name; or an error of looking.
@@ -137,7 +146,7 @@ static int read_beat(const struct cluster *c, const char *member, uint64_t *ret_
 	for (;;) {
 		r = fsu_list_pass(&list, c->members_fd, member, c->local);
 		found = r == 0 && find_beat(&list, ret_beat);
-		if (r < 0 || found || list.stable)
+		if (r < 0 || found || list.stable || was_expelled(&list))
 			break;
 		if (fsu_now_ns(c->fs) >= deadline_ns) {
 			r = -EAGAIN;
@@ -232,7 +241,8 @@ int member_expel(const struct cluster *c, const struct fsu_uuid *id)
 		return r == -ENOENT ? 0 : r;
 	(void)snprintf(from, sizeof(from), "%s/" MEMBER_BEAT "%016llx", name,
 		       (unsigned long long)beat);
-	(void)snprintf(to, sizeof(to), "%s/expelled-%016llx", name, (unsigned long long)beat);
+	(void)snprintf(to, sizeof(to), "%s/" MEMBER_EXPELLED "%016llx", name,
+		       (unsigned long long)beat);
 	r = fsu_renameat(c->fs, c->members_fd, from, c->members_fd, to);
 	return r == -ENOENT ? -EAGAIN : r;
 }

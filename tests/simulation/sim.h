@@ -217,9 +217,11 @@ struct sim_result {
 bool sim_play(uint64_t seed, bool print, struct sim_result *ret_result);
 /*
  * Nothing goes wrong, clocks run alike and calls take no time; then the leader of the first
- * election stops for good, with its lock held. From then until another one leads it.
+ * election stops for good, with its lock held or freed. From then until another one leads it.
  */
-int64_t sim_follow(uint64_t seed);
+int64_t sim_follow(uint64_t seed, bool lock_freed);
+/* Of such a seed the filesystem is one where a freed lock is no proof of a death. */
+#define SIM_SEED_OF_DOUBT(i) (3 * (i) + 2)
 
 int64_t sim_now_ns(void);
 /* An event, at the present time or just behind the last one. */

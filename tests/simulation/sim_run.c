@@ -2,12 +2,14 @@
  * One run: who goes on, how much time passes, and when it is over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/services/services.h"
 #include "tests/lib/crashfs_internal.h"
 #include "tests/simulation/sim.h"
 
@@ -345,7 +347,15 @@ static struct sim_process *leader_of_first(struct sim *s, const struct sim_proce
 	return NULL;
 }
 
-int64_t sim_follow(uint64_t seed)
+static void free_lock(const struct sim_process *p)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fsu_lock(p->real, p->services->member->lock.fd, F_OFD_SETLK, &lock) < 0)
+		sim_die("the lock of a member is not its own");
+}
+
+int64_t sim_follow(uint64_t seed, bool lock_freed)
 {
 	static struct sim s;
 	struct sim_process *leader;
@@ -365,6 +375,8 @@ int64_t sim_follow(uint64_t seed)
 		sim_die("nothing goes wrong, and nobody leads");
 	stopped_ns = sim_now_ns();
 	leader->paused_until_ns = FSU_FOREVER;
+	if (lock_freed)
+		free_lock(leader);
 	while (!leader_of_first(&s, leader) && sim_now_ns() < stopped_ns + BOUND_OF_DRIFT_NS)
 		(void)step();
 	followed_ns = sim_now_ns() - stopped_ns;
