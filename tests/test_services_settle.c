@@ -1,4 +1,5 @@
 /* Writes in doubt, and asking again what became of them. */
+#include "src/services/services.h"
 #include "tests/test_state_fixture.h"
 
 enum {
@@ -114,6 +115,26 @@ static void settle_says_not_found_once_a_later_term_has_begun(void **state)
 	done(&l);
 }
 
+/* It can come no more: the janitor sees to that. */
+static void a_doubt_ends_although_nobody_settles_it(void **state)
+{
+	fsha_version version;
+	struct leading l;
+	struct term *term;
+	static struct hook h;
+
+	(void)state;
+	version = write_in_doubt(&l, &h, NOT_DONE);
+	term = services_term(l.services, ELECTION);
+	assert_non_null(term);
+	assert_true(term_in_doubt(term));
+	atomic_store(&h.mode, ALL_WELL);
+	POLL_FOR(!term_in_doubt(term));
+	assert_result(fsha_state_store_settle(l.store, "k", &version, &t.error), FSHA_E_NOT_FOUND);
+	term_unref(term);
+	done(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +143,7 @@ int main(void)
 		TEST(settle_says_ok_for_a_write_that_was_done),
 		TEST(settle_says_version_when_a_newer_one_is_there),
 		TEST(settle_says_not_found_once_a_later_term_has_begun),
+		TEST(a_doubt_ends_although_nobody_settles_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "src/cluster/layout.h"
+#include "src/election/doubt.h"
 #include "src/member/member.h"
 #include "src/record/name.h"
 #include "src/result/error.h"
 
-#define STAGED_SIZE (TENURE_NAME_SIZE + 24)
 #define SEQUENCE_MAX (UINT64_MAX - 1)
 
 struct term *term_create(const struct cluster *c, int election_fd, const char *election,
@@ -143,9 +143,9 @@ uint64_t term_next_sequence(struct term *t)
 	return next_sequence(t, NULL);
 }
 
-static void staged_path(const struct term *t, const fsha_version *v, char *ret_path)
+void term_staged_path(const struct term *t, const fsha_version *v, char *ret_path)
 {
-	(void)snprintf(ret_path, STAGED_SIZE, "%s/%04x.%016llx", t->tenure, v->seat,
+	(void)snprintf(ret_path, TERM_STAGED_SIZE, "%s/%04x.%016llx", t->tenure, v->seat,
 		       (unsigned long long)v->sequence);
 }
 
@@ -175,35 +175,6 @@ fsha_result term_stage_failed(struct term *t, const char *what, int r, const cha
 	return error_os(reterr, r, op, "cannot write '%s'", what);
 }
 
-static void add_doubt(struct term *t, uint64_t sequence)
-{
-	for (size_t i = 0; i < TERM_DOUBTS; i++) {
-		uint64_t free = 0;
-
-		if (atomic_compare_exchange_strong(&t->doubts[i], &free, sequence))
-			return;
-	}
-	atomic_store(&t->doubts_lost, true);
-}
-
-static void remove_doubt(struct term *t, uint64_t sequence)
-{
-	for (size_t i = 0; i < TERM_DOUBTS; i++) {
-		uint64_t mine = sequence;
-
-		(void)atomic_compare_exchange_strong(&t->doubts[i], &mine, 0);
-	}
-}
-
-bool term_in_doubt(const struct term *t)
-{
-	bool doubt = atomic_load(&t->doubts_lost);
-
-	for (size_t i = 0; i < TERM_DOUBTS && !doubt; i++)
-		doubt = atomic_load(&t->doubts[i]) != 0;
-	return doubt;
-}
-
 static fsha_result published(struct term *t, const struct term_write *w, uint64_t sequence,
 			     const struct fsu_published *p, fsha_error *reterr)
 {
@@ -223,7 +194,9 @@ static fsha_result published(struct term *t, const struct term_write *w, uint64_
 	if (p->outcome == FSU_NOT_DONE)
 		return error_os(reterr, -p->os_errno, p->op, "cannot write '%s/%s'", w->directory,
 				w->key);
-	add_doubt(t, sequence);
+	/* Of these the newest counts, whichever it is: nothing is built on the absence of one. */
+	if (w->kind != FSU_KIND_LEADER && w->kind != FSU_KIND_HISTORY)
+		doubt_add(t, sequence);
 	return error_set(
 		reterr, FSHA_E_INDOUBT, p->os_errno, p->op,
 		"cannot tell whether '%s/%s' was written: ask again when the storage answers",
@@ -287,7 +260,7 @@ static fsha_result stage_version(struct term *t, const struct term_write *w,
 		.payload = w->data,
 		.size = w->size,
 	};
-	char staged[STAGED_SIZE];
+	char staged[TERM_STAGED_SIZE];
 	fsha_result result;
 
 	content.version.sequence = next_sequence(t, floor);
@@ -295,7 +268,7 @@ static fsha_result stage_version(struct term *t, const struct term_write *w,
 		term_over(t, TERM_BROKEN);
 		return term_not_live(t, reterr);
 	}
-	staged_path(t, &content.version, staged);
+	term_staged_path(t, &content.version, staged);
 	result = stage(t, w, &place, &content, staged, reterr);
 	if (result == FSHA_OK)
 		*ret_version = content.version;
@@ -306,12 +279,12 @@ static fsha_result stage_version(struct term *t, const struct term_write *w,
 static fsha_result publish_version(struct term *t, const struct term_write *w,
 				   const fsha_version *version, fsha_error *reterr)
 {
-	char staged[STAGED_SIZE], target[NAME_SIZE];
+	char staged[TERM_STAGED_SIZE], target[NAME_SIZE];
 	struct fsu_publication publish;
 	struct fsu_published outcome;
 
 	name_format(w->key, version, w->form, target);
-	staged_path(t, version, staged);
+	term_staged_path(t, version, staged);
 	publish = publication(t, w, staged, target);
 	fsu_publish(t->cluster->fs, &publish, &outcome);
 	return published(t, w, version->sequence, &outcome, reterr);
@@ -379,9 +352,9 @@ fsha_result term_stage(struct term *t, const struct term_write *w, const fsha_ve
 
 void term_unstage(struct term *t, const fsha_version *version)
 {
-	char staged[STAGED_SIZE];
+	char staged[TERM_STAGED_SIZE];
 
-	staged_path(t, version, staged);
+	term_staged_path(t, version, staged);
 	/* What stays is cleared away with the tenure. */
 	(void)fsu_unlinkat(t->cluster->fs, t->election_fd, staged, 0);
 }
@@ -420,16 +393,18 @@ fsha_result term_commit_last(struct term *t, const struct term_write *w, fsha_ve
 fsha_result term_settle(struct term *t, const struct term_write *w, const fsha_version *version,
 			fsha_error *reterr)
 {
-	char staged[STAGED_SIZE], target[NAME_SIZE];
+	char staged[TERM_STAGED_SIZE], target[NAME_SIZE];
 	struct fsu_publication publish;
 	struct fsu_published outcome;
 
 	name_format(w->key, version, w->form, target);
-	staged_path(t, version, staged);
+	term_staged_path(t, version, staged);
 	publish = publication(t, w, staged, target);
 	fsu_publish_settle(t->cluster->fs, &publish, &outcome);
+	if (outcome.outcome == FSU_IN_DOUBT && doubt_is_undone(t, version->sequence))
+		outcome.outcome = FSU_NOT_DONE;
 	if (outcome.outcome != FSU_IN_DOUBT)
-		remove_doubt(t, version->sequence);
+		doubt_remove(t, version->sequence);
 	switch (outcome.outcome) {
 	case FSU_DONE:
 		return FSHA_OK;
@@ -462,12 +437,12 @@ static void discarded_path(struct term *t, char *ret_staged)
 {
 	const fsha_version v = { .sequence = next_sequence(t, NULL), .seat = t->seat };
 
-	staged_path(t, &v, ret_staged);
+	term_staged_path(t, &v, ret_staged);
 }
 
 int term_discard(struct term *t, int dir_fd, const char *file_name)
 {
-	char staged[STAGED_SIZE];
+	char staged[TERM_STAGED_SIZE];
 	int r;
 
 	/* A term that is over may still clean up until it is fenced: the rename itself decides. */
@@ -502,7 +477,7 @@ static int block(struct term *t, int dir_fd, const char *path, const char *stage
 
 int term_discard_directory(struct term *t, int dir_fd, const char *path)
 {
-	char staged[STAGED_SIZE];
+	char staged[TERM_STAGED_SIZE];
 	int r;
 
 	discarded_path(t, staged);

@@ -29,7 +29,8 @@ enum term_end {
 	TERM_BROKEN,  /* an invariant does not hold: this process must not go on */
 };
 
-#define TERM_DOUBTS 16
+#define TERM_DOUBTS 64
+#define TERM_STAGED_SIZE (TENURE_NAME_SIZE + 24)
 
 struct term {
 	_Atomic unsigned refs;
@@ -45,13 +46,12 @@ struct term {
 	struct fsu_lock seat_lock;
 	_Atomic uint64_t sequence; /* the last one used */
 	_Atomic int end;           /* enum term_end */
-	/*
-	 * Sequences of writes whose outcome is not known: while there is one, the directory is
-	 * looked at anew and tombstones stay. 0: free. What finds no room is never known to be
-	 * settled.
-	 */
+	/* See doubt.h. Sequences of writes whose outcome is not known; 0: free. */
 	_Atomic uint64_t doubts[TERM_DOUBTS];
-	_Atomic bool doubts_lost;
+	_Atomic uint64_t doubts_lost;  /* how many found no room */
+	_Atomic uint64_t doubts_ended; /* how often doubts ended that nobody had asked about */
+	_Atomic uint64_t undone[TERM_DOUBTS]; /* writes that never will be done, the last ones */
+	size_t undone_next;                   /* the janitor's */
 	int64_t granted_wall_ns;
 	/* Whom it followed (number 0: nobody), and how that term ended: a static text, "" not
 	 * known. */
@@ -82,8 +82,11 @@ void term_over(struct term *term, enum term_end why);
 fsha_result term_enter(struct term *term, struct fsu_lock *ret_lock, fsha_error *reterr);
 void term_exit(struct term *term, struct fsu_lock *lock);
 
-/* Is the outcome of any write of this term not known? */
+/* Is the outcome of any write of this term not known? See doubt.h. */
 bool term_in_doubt(const struct term *term);
+
+/* Where a version is staged, below the election's directory. */
+void term_staged_path(const struct term *term, const fsha_version *version, char *ret_path);
 
 /* A number that no other write of this seat in this term has. */
 uint64_t term_next_sequence(struct term *term);

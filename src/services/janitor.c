@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/cluster/layout.h"
+#include "src/election/doubt.h"
 #include "src/election/election.h"
 #include "src/election/history.h"
 #include "src/record/name.h"
@@ -50,6 +51,7 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 {
 	struct fsha_services *s = e->services;
 
+	doubt_end_all(t);
 	if (history_due && history_publish(t, NULL) == FSHA_OK) {
 		history_due = false;
 		services_lock(s);

@@ -36,7 +36,7 @@ static bool may_go(const struct store *s, const struct index_entry *e, struct te
 	if (e->lower > 0 || ix->damaged_count > 0)
 		return false;
 	return e->version.epoch < t->epoch.number ||
-	       (!t->shared && !term_in_doubt(t) && s->streaming == 0);
+	       (!t->shared && !store_in_doubt(s, t) && s->streaming == 0);
 }
 
 static bool is_dead(const struct index_pack *p, int64_t before_ns)

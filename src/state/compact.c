@@ -318,8 +318,9 @@ static bool settle(struct store *s, struct term *t)
 
 	batch_name(&write);
 	(void)pthread_mutex_lock(&s->mutex);
+	/* Without any doubt it has come, and was seen, or never will (doubt.c). */
 	if (fsha_version_is_existing(&s->unsettled) && s->unsettled.epoch == t->epoch.number &&
-	    s->unsettled.seat == t->seat && s->dir_fd >= 0) {
+	    s->unsettled.seat == t->seat && s->dir_fd >= 0 && term_in_doubt(t)) {
 		write.dir_fd = s->dir_fd;
 		result = term_settle(t, &write, &s->unsettled, NULL);
 		index_forget(&s->index);

@@ -176,6 +176,12 @@ static fsha_result refresh(struct store *s, fsha_error *reterr)
 	return FSHA_OK;
 }
 
+bool store_in_doubt(const struct store *s, const struct term *t)
+{
+	/* In this order: who finds no doubt any more finds that one has ended (doubt.c). */
+	return term_in_doubt(t) || s->doubts_ended != atomic_load(&t->doubts_ended);
+}
+
 /*
  * Bring the index up to date. Alone in a live term, once it was listed after the grant, it is:
  * older leaders are fenced, and newer ones come only after the lease. Not so while a write of ours
@@ -183,16 +189,22 @@ static fsha_result refresh(struct store *s, fsha_error *reterr)
  */
 static fsha_result load(struct store *s, struct term *t, fsha_error *reterr)
 {
+	uint64_t doubts_ended;
 	fsha_result result;
 
 	if (t && !t->shared && s->index.complete && s->index.damaged_count == 0 &&
-	    !term_in_doubt(t) && fsu_uuid_equal(&s->loaded, &t->epoch.session) && term_is_live(t))
+	    !store_in_doubt(s, t) && fsu_uuid_equal(&s->loaded, &t->epoch.session) &&
+	    term_is_live(t))
 		return FSHA_OK;
-	if (t && !fsu_uuid_equal(&s->loaded, &t->epoch.session))
+	doubts_ended = t ? atomic_load(&t->doubts_ended) : 0;
+	if (t &&
+	    (!fsu_uuid_equal(&s->loaded, &t->epoch.session) || s->doubts_ended != doubts_ended))
 		index_forget(&s->index);
 	result = refresh(s, reterr);
-	if (result == FSHA_OK && t)
+	if (result == FSHA_OK && t) {
 		s->loaded = t->epoch.session;
+		s->doubts_ended = doubts_ended;
+	}
 	return result;
 }
 

@@ -73,8 +73,15 @@ struct store {
 	fsha_version unsettled; /* of a pack of compact.c that is in doubt */
 	struct index index;
 	struct fsu_uuid
-		loaded; /* session of the term for which the index is known to be complete */
+		loaded;        /* session of the term for which the index is known to be complete */
+	uint64_t doubts_ended; /* that term's, before the listing */
 };
+
+/*
+ * May there be what the index does not show, by a write of this process in doubt? One whose doubt
+ * has ended may have come since the index was loaded. Under the mutex.
+ */
+bool store_in_doubt(const struct store *store, const struct term *term);
 
 #define STORE_PATH_SIZE 4096
 

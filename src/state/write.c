@@ -119,7 +119,8 @@ fsha_result store_check_loaded(struct store *s, struct term *t, const struct sto
 		form = NAME_VALUE;
 	}
 	return check_write(s, c->how, c->key, c->expected, ret_floor, form,
-			   s->dir_fd >= 0 && (t->shared || term_in_doubt(t)), ret_nothing, reterr);
+			   s->dir_fd >= 0 && (t->shared || store_in_doubt(s, t)), ret_nothing,
+			   reterr);
 }
 
 static fsha_result check_change(struct store *s, struct term *t, const struct store_change *c,
@@ -293,6 +294,11 @@ static bool is_packed(const struct store *s, const char *key, const fsha_version
 	return e && e->pack;
 }
 
+static bool is_own(const struct term *t, const fsha_version *version)
+{
+	return t && t->epoch.number == version->epoch && t->seat == version->seat;
+}
+
 fsha_result store_settle(struct store *s, const char *key, const fsha_version *version,
 			 fsha_error *reterr)
 {
@@ -318,14 +324,16 @@ fsha_result store_settle(struct store *s, const char *key, const fsha_version *v
 		write.dir_fd = s->dir_fd;
 		if (order == 0 && is_packed(s, key, version, &repacked))
 			batch_name(&write);
-		if (order <= 0 && !repacked && s->dir_fd >= 0 && t &&
-		    t->epoch.number == version->epoch && t->seat == version->seat) {
+		if (order <= 0 && !repacked && s->dir_fd >= 0 && is_own(t, version)) {
 			result = term_settle(t, &write, version, reterr);
-			/* It may have come since the look above (test_late.c). */
-			index_forget(&s->index);
 		} else {
 			result = settle_by_sight(s, t, key, version, order, reterr);
+			/* Outdone; yet a doubt until it cannot come: what outdoes it may go. */
+			if (order > 0 && is_own(t, version))
+				(void)term_settle(t, &write, version, NULL);
 		}
+		/* It may have come since the look above (test_late.c). */
+		index_forget(&s->index);
 	} else if (result == FSHA_E_CONFIG || result == FSHA_E_CORRUPT) {
 		result = error_copy(reterr, &why);
 	} else {
