@@ -14,6 +14,22 @@ static size_t count_threads(void)
 	return (size_t)count;
 }
 
+/* Directories of members. */
+static size_t count_members(const fsha_services *s)
+{
+	char path[4096];
+	struct dirent **names = NULL;
+	int count;
+
+	(void)snprintf(path, sizeof(path), "%s/members", fsha_services_path(s));
+	count = scandir(path, &names, NULL, NULL);
+	assert_true(count >= 2);
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+	return (size_t)count - 2; /* . and .. */
+}
+
 /* For what comes a lease later on a machine that has much else to do: it comes, and not much later.
  */
 #define SLACK_MS (4000 * (int64_t)test_slowness())
@@ -375,6 +391,40 @@ static void services_close_after_a_listening_store_was_closed_in_a_hang(void **s
 	assert_int_equal(l.added, 0);
 }
 
+/* As an unlink on NFSv4 waits for a host that is dead and has read the file; here with an end. */
+static int hang_member_unlinks(struct hook *h, const char *op, const char *path, const char *to)
+{
+	(void)to;
+	if (!atomic_load(&h->mode) || strcmp(op, "unlink") != 0 || !strstr(path, "/beat-"))
+		return 0;
+	atomic_fetch_add(&h->count, 1);
+	for (int ms = 0; atomic_load(&h->mode) && ms < CLOSE_MS + 2 * SLACK_MS; ms++)
+		(void)usleep(1000);
+	return 0;
+}
+
+static void close_does_not_wait_for_the_unlinks_of_the_members_directory(void **state)
+{
+	struct hung *h = lead_hooked(hang_member_unlinks);
+	fsha_services *other = open_services();
+	int64_t start_ms;
+
+	(void)state;
+	assert_int_equal(count_members(other), 1);
+	atomic_store(&h->hook.mode, 1);
+	player_close(&h->player);
+	start_ms = now_ms();
+	assert_result(fsha_services_close(h->services, &t.error), FSHA_E_TIMEOUT);
+	assert_true(now_ms() - start_ms < CLOSE_MS + SLACK_MS);
+	assert_int_equal(atomic_load(&h->hook.count), 1);
+	assert_int_equal(count_members(other), 1);
+	/* It is done all the same, once that goes on. */
+	atomic_store(&h->hook.mode, 0);
+	recover(h);
+	assert_int_equal(count_members(other), 0);
+	close_services(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +436,7 @@ int main(void)
 		TEST(has_leadership_answers_while_a_store_close_hangs),
 		TEST(revocation_is_delivered_while_a_put_of_a_job_graph_hangs),
 		TEST(services_close_after_a_listening_store_was_closed_in_a_hang),
+		TEST(close_does_not_wait_for_the_unlinks_of_the_members_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

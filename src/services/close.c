@@ -7,15 +7,6 @@
 #include "src/retrieval/poller.h"
 #include "src/services/memory.h"
 
-/* What a clean end leaves to do: the member's directory. */
-static void take_down_member(struct fsha_services *s)
-{
-	if (!s->member)
-		return;
-	member_retire(s->member);
-	member_remove(&s->cluster, &s->member->id);
-}
-
 /* A list for a message: as much of it as there is room for. */
 struct text {
 	size_t len;
@@ -84,8 +75,9 @@ fsha_result fsha_services_close(fsha_services *s, fsha_error *reterr)
 			break;
 		}
 	services_unlock(s);
-	if (result == FSHA_OK)
-		take_down_member(s);
+	/* Else that thread has done so. */
+	if (result == FSHA_OK && !s->heartbeat.started)
+		heartbeat_leave(s);
 	memory_leave(s->memory);
 	services_unref(s);
 	return result;

@@ -76,22 +76,38 @@ static void expire(struct fsha_services *s, struct member *member)
 	services_unlock(s);
 }
 
+/* Lets go of its lock: others need not wait for a heartbeat that will not come. */
+static void retire(struct fsha_services *s, struct member *member)
+{
+	struct fsu_lock lock;
+
+	services_lock(s);
+	lock = member->lock; /* nobody copies the descriptor from here on (fsha_services_guard_fds)
+			      */
+	member->lock.fd = -1;
+	services_unlock(s);
+	fsu_lock_release(services_fs(s), &lock);
+	member_retire(member);
+}
+
+void heartbeat_leave(struct fsha_services *s)
+{
+	if (!s->member)
+		return;
+	lease_expire(&s->member->lease);
+	retire(s, s->member);
+	member_remove(&s->cluster, &s->member->id);
+}
+
 /* Come back as a new member after the old one expired. */
 static int64_t rejoin(struct fsha_services *s, struct member *old)
 {
 	fsha_error error = FSHA_ERROR_INIT;
 	struct member *member;
-	struct fsu_lock lock;
 
 	services_log(s, FSHA_LOG_WARNING, "expired", "member=%s", old->name);
 	expire(s, old);
-	/* Lets go of its lock: others need not wait for a heartbeat that will not come. */
-	services_lock(s);
-	lock = old->lock; /* nobody copies the descriptor from here on (fsha_services_guard_fds) */
-	old->lock.fd = -1;
-	services_unlock(s);
-	fsu_lock_release(services_fs(s), &lock);
-	member_retire(old);
+	retire(s, old);
 	if (member_join(&s->cluster, s->options.flags & FSHA_SERVICES_SHARED_TERM, &member,
 			&error) == FSHA_OK) {
 		install(s, member);
@@ -149,6 +165,11 @@ void heartbeat_run(struct worker *w)
 					 rejoin(s, member);
 		(void)worker_wait(w, -1, member ? due_ns : FSU_FOREVER);
 	}
+	/*
+	 * Here, and not in the thread that closes: its unlinks wait for the hosts that watched this
+	 * member, and closing does not wait for ever.
+	 */
+	heartbeat_leave(s);
 }
 
 void watchdog_run(struct worker *w)

@@ -172,6 +172,11 @@ void heartbeat_run(struct worker *w);
 void watchdog_run(struct worker *w);
 /* Make this process a member if it is none, in the caller's thread. */
 fsha_result heartbeat_join(struct fsha_services *s, fsha_error *reterr);
+/*
+ * What a clean end leaves to do: this process is no member any more, and its directory is taken
+ * away. May hang.
+ */
+void heartbeat_leave(struct fsha_services *s);
 /* Is it a member of this process, present or former? Under the mutex. */
 bool heartbeat_is_own(const struct fsha_services *s, const struct fsu_uuid *member);
 

@@ -72,9 +72,9 @@ static bool close_in_a_hang(const char *kinds)
 
 static void a_leader_is_closed_in_time_whatever_hangs(void **state)
 {
-	static const char *const kinds[] = { NULL,     "renameat", "fsync", "getdents",
-					     "statx",  "lock",     "close", "openat",
-					     "lookup", "mkdirat",  "write", "unlinkat" };
+	static const char *const kinds[] = { NULL,       "renameat", "unlinkat", "fsync",
+					     "getdents", "statx",    "lock",     "close",
+					     "openat",   "lookup",   "mkdirat",  "write" };
 	unsigned count = (unsigned)test_size(3, 6, 12), hung = 0;
 
 	(void)state;
