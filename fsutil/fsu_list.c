@@ -148,7 +148,8 @@ static int add_all(struct fsu_list *list, const char *buf, size_t len)
 	return 0;
 }
 
-static int read_names(struct fsu_list *list, int fd)
+/* Until there are `max`, or some more; -E2BIG: perhaps not all. */
+static int read_names(struct fsu_list *list, int fd, size_t max)
 {
 	/* Every call but the last brings a name, and those are bounded; . and .. may come alone. */
 	const size_t calls_max = FSU_LIST_MAX + 2;
@@ -159,7 +160,7 @@ static int read_names(struct fsu_list *list, int fd)
 	buf = fsu_alloc(list->fs, DENTS_SIZE);
 	if (!buf)
 		return -ENOMEM;
-	for (size_t i = 0; i <= calls_max && r == 0; i++) {
+	for (size_t i = 0; i <= calls_max && r == 0 && list->count < max; i++) {
 		n = fsu_getdents(list->fs, fd, buf, DENTS_SIZE);
 		if (n <= 0)
 			break;
@@ -227,7 +228,7 @@ int fsu_list_pass(struct fsu_list *list, int dirfd, const char *path, bool local
 		r = fd;
 		goto failed;
 	}
-	r = read_names(list, fd);
+	r = read_names(list, fd, SIZE_MAX);
 	(void)fsu_close(list->fs, fd); /* opened for reading */
 	if (r < 0)
 		goto failed;
@@ -246,6 +247,30 @@ failed:
 	list->stamped = false;
 	list->took_ns = fsu_now_ns(list->fs) - begun_ns;
 	return r;
+}
+
+int fsu_list_some(struct fsu_list *list, int dirfd, const char *path, size_t max, bool *ret_more)
+{
+	struct fsu_stamp stamp;
+	int fd, r;
+
+	list->count = 0;
+	list->text_len = 0;
+	list->stable = false;
+	list->stamped = false;
+	r = fsu_stamp_read(list->fs, dirfd, path, &stamp); /* revalidates, as above */
+	fd = r < 0 ? r : fsu_dir_open(list->fs, dirfd, path);
+	if (fd < 0)
+		return fd;
+	r = read_names(list, fd, max);
+	(void)fsu_close(list->fs, fd); /* opened for reading */
+	if (r < 0 && r != -E2BIG) {
+		list->count = 0;
+		list->text_len = 0;
+		return r;
+	}
+	*ret_more = r == -E2BIG;
+	return 0;
 }
 
 int fsu_list_read(struct fsu_list *list, int dirfd, const char *path, bool local, int64_t limit_ns)

@@ -63,6 +63,11 @@ void fsu_list_done(struct fsu_list *list);
  */
 int fsu_list_pass(struct fsu_list *list, int dirfd, const char *path, bool local);
 /*
+ * Some of the names, at least `max` if there are so many: to take them away from a directory of any
+ * size. *ret_more: there may be others.
+ */
+int fsu_list_some(struct fsu_list *list, int dirfd, const char *path, size_t max, bool *ret_more);
+/*
  * Passes until one is stable, waiting out clock steps in between, for at most `limit_ns` in all (at
  * least one pass). Returns 0 with list->stable telling whether the last pass was; the caller
  * decides what an unstable one is good for.

@@ -365,6 +365,37 @@ static void what_was_in_flight_goes_to_the_trash_and_from_there(void **state)
 	assert_string_equal(crashfs_ls(s->disk, "/c/elections/" ACTOR_ELECTION "/trash"), "");
 }
 
+static void trash_of_any_size_goes_as_far_as_it_can_be_unlinked(void **state)
+{
+	const struct crashfs_fault fault = {
+		.client = A,
+		.calls_mask = 1u << CRASHFS_UNLINKAT,
+		.error = 5, /* EIO */
+		.mode = CRASHFS_NOT_DONE,
+		.repeat = true,
+	};
+	struct stage *s = *state;
+	char path[256];
+
+	assert_int_equal(actor_claim(&s->a), FSHA_OK);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(path, sizeof(path), "/c/elections/" ACTOR_ELECTION "/trash/%04d", i);
+		crashfs_put(s->disk, path, "x", 1);
+	}
+	crashfs_count_reset(s->disk);
+	crashfs_fault_arm(s->disk, &fault);
+	assert_int_equal(tenure_empty_trash(&s->a.cluster, s->a.election_fd, 10), -EBUSY);
+	/* Returns, although its time never comes to an end. */
+	tenure_empty_trash_until(&s->a.cluster, s->a.election_fd, FSU_FOREVER);
+	crashfs_fault_clear(s->disk);
+	assert_true(tenure_empty_trash(&s->a.cluster, s->a.election_fd, 10) > 0);
+	/* Its time is up: no more than one batch. */
+	tenure_empty_trash_until(&s->a.cluster, s->a.election_fd, 0);
+	assert_string_not_equal(crashfs_ls(s->disk, "/c/elections/" ACTOR_ELECTION "/trash"), "");
+	tenure_empty_trash_until(&s->a.cluster, s->a.election_fd, FSU_FOREVER);
+	assert_string_equal(crashfs_ls(s->disk, "/c/elections/" ACTOR_ELECTION "/trash"), "");
+}
+
 static void a_missing_trash_directory_is_made_again(void **state)
 {
 	struct stage *s = *state;
@@ -500,6 +531,7 @@ int main(void)
 		STAGED(a_candidate_that_cannot_fence_vacates_and_is_not_granted),
 		STAGED(the_tenures_of_all_former_leaders_are_fenced),
 		STAGED(what_was_in_flight_goes_to_the_trash_and_from_there),
+		STAGED(trash_of_any_size_goes_as_far_as_it_can_be_unlinked),
 		STAGED(a_missing_trash_directory_is_made_again),
 		STAGED(a_resigned_election_is_vacant_and_its_writer_stopped),
 		STAGED(resigning_after_a_takeover_says_fenced_and_harms_nobody),

@@ -74,6 +74,37 @@ static void a_listing_of_many_names_is_whole(void **state)
 	fsu_list_done(&list);
 }
 
+/* To take them away: no directory is too large for that. */
+static void some_names_of_many_are_as_many_as_are_asked_for(void **state)
+{
+	enum {
+		NAMES = 3000
+	};
+	struct fixture *x = *state;
+	struct fsu_list list;
+	bool more = false;
+
+	for (unsigned i = 0; i < NAMES; i++) {
+		char name[40];
+
+		(void)snprintf(name, sizeof(name), "a-rather-long-name-for-a-file-%04u", i);
+		put(x, name, "", 0);
+	}
+	fsu_list_init(&list, &x->f.fs);
+	assert_int_equal(fsu_list_some(&list, x->fd, "", 100, &more), 0);
+	assert_true(more);
+	assert_in_range(list.count, 100, NAMES - 1);
+	assert_int_equal(x->f.count[GETDENTS], 1);
+	assert_int_equal(fsu_list_some(&list, x->fd, "", NAMES + 1, &more), 0);
+	assert_false(more);
+	assert_int_equal(list.count, NAMES);
+	assert_int_equal(fsu_list_some(&list, x->fd, "nowhere", 1, &more), -ENOENT);
+	assert_int_equal(list.count, 0);
+	fsu_list_done(&list);
+	assert_int_equal(x->f.live_allocations, 0);
+	assert_int_equal(x->f.open_fds, 0);
+}
+
 static void a_list_can_be_used_again(void **state)
 {
 	struct fixture *x = *state;
@@ -375,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_in_directory(a_listing_holds_all_names_but_the_dots),
 		test_in_directory(a_listing_of_many_names_is_whole),
+		test_in_directory(some_names_of_many_are_as_many_as_are_asked_for),
 		test_in_directory(a_list_can_be_used_again),
 		test_in_directory(what_is_no_directory_cannot_be_listed),
 		test_in_directory(a_removed_directory_is_gone_also_for_its_descriptor),

@@ -5,6 +5,7 @@
 #include "tests/test_services.h"
 
 #include "src/services/memory.h"
+#include "src/services/standalone.h"
 
 static int standalone_setup(void **state)
 {
@@ -469,6 +470,34 @@ static void old_versions_go_without_anybody_leading(void **state)
 	close_services(s);
 }
 
+static void trash_is_emptied_however_fast_it_is_filled(void **state)
+{
+	fsha_services *s;
+	fsha_state_store *store;
+	struct fsu_list list;
+	char path[64];
+
+	(void)state;
+	set(FSHA_KEY_LEASE, "600 s"); /* the janitor's next turn is far away */
+	s = open_services();
+	assert_ok(fsha_state_store_open(s, "space", "any", &store, &t.error));
+	for (int i = 0; i < 1000; i++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "elections/any/trash/%d", i);
+		fd = fsu_openat(services_fs(s), s->cluster.fd, path, O_CREAT | O_WRONLY, 0600);
+		assert_true(fd >= 0);
+		(void)fsu_close(services_fs(s), fd);
+	}
+	standalone_clean(s);
+	fsu_list_init(&list, services_fs(s));
+	assert_int_equal(fsu_list_pass(&list, s->cluster.fd, "elections/any/trash", true), 0);
+	assert_int_equal(list.count, 0);
+	fsu_list_done(&list);
+	fsha_state_store_close(store);
+	close_services(s);
+}
+
 static void close_names_all_that_is_open(void **state)
 {
 	struct listener l = { .gate = NULL };
@@ -513,6 +542,7 @@ int main(void)
 		STANDALONE(stores_are_written_without_leading),
 		STANDALONE(a_contender_and_a_store_share_the_term),
 		STANDALONE(old_versions_go_without_anybody_leading),
+		STANDALONE(trash_is_emptied_however_fast_it_is_filled),
 		STANDALONE(close_names_all_that_is_open),
 	};
 

@@ -10,6 +10,7 @@
 #define PREFIX "tenure-"
 #define SESSION_AT (sizeof(PREFIX) - 1 + 16 + 1)
 #define PATH_SIZE (TENURE_NAME_SIZE + 256 + 2)
+#define TRASH_BATCH 256
 
 void tenure_format(uint64_t epoch, const struct fsu_uuid *session, char *ret_name)
 {
@@ -160,23 +161,43 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 	return r;
 }
 
+/* Is it gone? */
+static bool unlink_trash(const struct cluster *c, int election_fd, const char *path)
+{
+	int r = fsu_unlinkat(c->fs, election_fd, path, 0);
+
+	if (r == 0 || r == -ENOENT)
+		return true;
+	layout_remove_tree(c->fs, election_fd, path);
+	return fsu_unlinkat(c->fs, election_fd, path, AT_REMOVEDIR) == -ENOENT;
+}
+
 int tenure_empty_trash(const struct cluster *c, int election_fd, size_t max)
 {
 	char path[PATH_SIZE];
 	struct fsu_list list;
 	size_t gone = 0;
+	bool more = false;
 	int r;
 
 	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, election_fd, LAYOUT_TRASH, c->local);
+	r = fsu_list_some(&list, election_fd, LAYOUT_TRASH, max, &more);
 	for (size_t i = 0; r == 0 && i < list.count && i < max; i++) {
 		(void)snprintf(path, sizeof(path), LAYOUT_TRASH "/%s", fsu_list_name(&list, i));
-		if (fsu_unlinkat(c->fs, election_fd, path, 0) < 0)
-			layout_remove_tree(c->fs, election_fd, path);
-		gone++;
+		gone += unlink_trash(c, election_fd, path);
 	}
 	if (r == 0)
-		r = (int)(list.count - gone);
+		r = (int)(list.count - gone) + more;
+	if (r > 0 && gone == 0)
+		r = -EBUSY;
 	fsu_list_done(&list);
 	return r == -ENOENT ? 0 : r;
+}
+
+void tenure_empty_trash_until(const struct cluster *c, int election_fd, int64_t deadline_ns)
+{
+	/* In batches: an election may fill it as fast as it is emptied. */
+	while (tenure_empty_trash(c, election_fd, TRASH_BATCH) > 0 &&
+	       fsu_now_ns(c->fs) < deadline_ns)
+		;
 }

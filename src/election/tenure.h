@@ -27,8 +27,10 @@ int tenure_fence(const struct cluster *c, int election_fd, uint64_t epoch, const
 int tenure_remove(const struct cluster *c, int election_fd, const char *name, int64_t deadline_ns);
 /*
  * Unlink what lies in trash/, at most `max` entries; directories with all below them. May hang.
- * Returns the number left, or an error.
+ * Returns how many are left, as far as is known, or an error; -EBUSY: none could be unlinked.
  */
 int tenure_empty_trash(const struct cluster *c, int election_fd, size_t max);
+/* The same until it is empty, nothing of it goes, or the time is up. */
+void tenure_empty_trash_until(const struct cluster *c, int election_fd, int64_t deadline_ns);
 
 #endif

@@ -13,8 +13,6 @@
 #include "src/services/standalone.h"
 #include "src/services/upkeep.h"
 
-#define TRASH_BATCH 256
-
 static void clean_stores(struct fsha_services *s)
 {
 	struct open_store *o, *next, *done = NULL;
@@ -65,7 +63,9 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 	 */
 	if (!history_due && fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
 		leader_clean(t);
-	(void)tenure_empty_trash(&s->cluster, t->election_fd, TRASH_BATCH);
+	/* Half of the time, however fast it is filled. */
+	tenure_empty_trash_until(&s->cluster, t->election_fd,
+				 fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster) / 10);
 }
 
 /* One that is led here: its term and what is due, taken under the mutex. */

@@ -11,7 +11,6 @@
 #include "src/election/claim.h"
 #include "src/result/error.h"
 
-#define TRASH_BATCH 256
 #define UNKNOWN "UNKNOWN" /* as Flink says */
 
 struct standalone {
@@ -129,7 +128,9 @@ void standalone_clean(struct fsha_services *s)
 	a = s->attached;
 	services_unlock(s);
 	for (; a; a = a->next) /* they stay until the end */
-		(void)tenure_empty_trash(&s->cluster, a->term->election_fd, TRASH_BATCH);
+		tenure_empty_trash_until(&s->cluster, a->term->election_fd,
+					 fsu_now_ns(services_fs(s)) +
+						 cluster_lease_ns(&s->cluster) / 10);
 }
 
 /* ---- addresses ---- */
