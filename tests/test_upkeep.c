@@ -111,10 +111,37 @@ static void a_key_stays_away_that_was_removed_after_the_janitor_packed_it(void *
 	close_place(&p);
 }
 
+/* A process may lead one election after the other, and each looks at every namespace. */
+static void stores_of_an_election_that_is_led_no_more_are_closed(void **state)
+{
+	const int64_t lease_ns = HOLDER_LEASE_MS * FSU_NS_PER_MS;
+	struct place p;
+	unsigned open;
+
+	(void)state;
+	open_with(&p, 0, NULL);
+	assert_true(count(&p, LAYOUT_STATE, "") > 0);
+	open = crashfs_open_fds(p.disk, GC);
+	for (int i = 0; i < 3; i++) {
+		upkeep_stores(p.holder.services, p.holder.term);
+		crashfs_advance(p.disk, 2 * lease_ns - FSU_NS_PER_MS);
+		upkeep_drop_unused(p.holder.services);
+		assert_non_null(p.holder.services->kept);
+		assert_true(crashfs_open_fds(p.disk, GC) > open);
+	}
+	crashfs_advance(p.disk, 2 * FSU_NS_PER_MS);
+	upkeep_drop_unused(p.holder.services);
+	assert_null(p.holder.services->kept);
+	assert_null(p.holder.services->stores);
+	assert_int_equal(crashfs_open_fds(p.disk, GC), open);
+	close_place(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_stays_away_that_was_removed_after_the_janitor_packed_it),
+		cmocka_unit_test(stores_of_an_election_that_is_led_no_more_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ void janitor_run(struct worker *w)
 		clean_stores(s);
 		if (s->standalone)
 			standalone_clean(s);
+		upkeep_drop_unused(s);
 		leads = !s->standalone && clean_elections(s);
 		if (leads && now_ns >= members_ns) {
 			upkeep_remains(s);

@@ -94,8 +94,20 @@ static void drop(struct fsha_services *s, struct kept_store **at)
 	fsu_release(services_fs(s), k);
 }
 
+/* Those of elections that are led here no more, a while after that. */
+void upkeep_drop_unused(struct fsha_services *s)
+{
+	const int64_t since_ns = fsu_now_ns(services_fs(s)) - 2 * cluster_lease_ns(&s->cluster);
+
+	for (struct kept_store **at = &s->kept; *at;)
+		if ((*at)->used_ns < since_ns)
+			drop(s, at);
+		else
+			at = &(*at)->next;
+}
+
 /* Close what was not used since then: its directory was removed. */
-static void drop_unused(struct fsha_services *s, const struct area *area, int64_t since_ns)
+static void drop_removed(struct fsha_services *s, const struct area *area, int64_t since_ns)
 {
 	size_t len = strlen(area->directory);
 
@@ -146,22 +158,17 @@ static void clean_nested(struct fsha_services *s, struct term *t, const struct a
 				clean_job(s, t, directory, area);
 		}
 		if (area->nesting != AREA_BY_NAMESPACE)
-			drop_unused(s, area, begun_ns);
+			drop_removed(s, area, begun_ns);
 	}
 	fsu_list_done(&list);
 }
 
-/*
- * The one store that the leaders of a job's election write. A process may lead many jobs: stores of
- * those that it leads no more are closed after a while.
- */
+/* The one store that the leaders of a job's election write. */
 static void clean_own(struct fsha_services *s, struct term *t, const struct area *area)
 {
-	const int64_t unused_ns = 2 * cluster_lease_ns(&s->cluster);
 	char directory[AREA_DIRECTORY_SIZE], name[FSHA_HEX_ID_TEXT];
 	fsha_job_id job;
 
-	drop_unused(s, area, fsu_now_ns(services_fs(s)) - unused_ns);
 	if (!area_job_of_election(t->election, &job))
 		return;
 	area_directory(area, fsha_job_id_format(&job, name), directory);
