@@ -376,3 +376,30 @@ fsha_result history_publish(struct term *t, fsha_error *reterr)
 	fsu_release(fs, h);
 	return result;
 }
+
+void history_trim_leaders(struct term *t)
+{
+	const struct cluster *c = t->cluster;
+	struct picks picks = { 0 };
+	struct fsu_list list;
+	struct name name;
+
+	fsu_list_init(&list, c->fs);
+	if (fsu_list_pass(&list, c->leaders_fd, "", c->local) < 0)
+		list.count = 0;
+	for (size_t i = 0; i < list.count; i++)
+		if (name_is_of(fsu_list_name(&list, i), t->election, &name) &&
+		    name.version.epoch <= t->epoch.number)
+			pick(&picks, &name.version, fsu_list_name(&list, i));
+	for (size_t i = 0; i < list.count; i++) {
+		const char *file = fsu_list_name(&list, i);
+		bool stays = !name_is_of(file, t->election, &name) ||
+			     name.version.epoch > t->epoch.number;
+
+		for (size_t k = 0; k < picks.count && !stays; k++)
+			stays = picks.at[k].file == file;
+		if (!stays)
+			(void)term_discard(t, c->leaders_fd, file);
+	}
+	fsu_list_done(&list);
+}

@@ -37,5 +37,10 @@ fsha_result history_gather(const struct cluster *c, int election_fd, const char 
 			   struct history *ret_history, fsha_error *reterr);
 /* Record all that is known; then older leader records are needed no more. */
 fsha_result history_publish(struct term *term, fsha_error *reterr);
+/*
+ * While that fails: take the leader records away of which a history would tell nothing. What stays
+ * is the newest of each of the newest HISTORY_MAX epochs. May hang: for the background.
+ */
+void history_trim_leaders(struct term *term);
 
 #endif

@@ -274,6 +274,8 @@ static void do_duties(struct gc *g, struct term *t, struct duty *duties, size_t 
 		take_orphans(g, t);
 	if (history_publish(t, NULL) == FSHA_OK)
 		leader_clean(t);
+	else
+		history_trim_leaders(t);
 	for (int i = 0; i < TRASH_ROUNDS; i++)
 		if (tenure_empty_trash(t->cluster, t->election_fd, TRASH_BATCH) <= 0)
 			break;

@@ -59,10 +59,14 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 	}
 	/*
 	 * Old records stay for a while, so that quick listings never miss an election, and until
-	 * what they tell of former terms is in the history.
+	 * what they tell of former terms is in the history; or no longer than it would be there.
 	 */
-	if (!history_due && fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS)
-		leader_clean(t);
+	if (fsu_now_ns(services_fs(s)) > published_ns + INDEX_RETAIN_NS) {
+		if (history_due)
+			history_trim_leaders(t);
+		else
+			leader_clean(t);
+	}
 	/* Half of the time, however fast it is filled. */
 	tenure_empty_trash_until(&s->cluster, t->election_fd,
 				 fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster) / 10);
