@@ -43,6 +43,36 @@ static void what_fails_is_tried_again_after_a_pause_though_the_contender_is_told
 	close_services(services[0]);
 }
 
+/*
+ * The executor, which tells contenders of errors, has nobody to tell it here, and may be faster. Of
+ * a long lease there is only one error in a while.
+ */
+static void who_acquires_is_told_what_stands_in_the_way(void **state)
+{
+	fsha_election *e = NULL;
+	fsha_services *s;
+	fsha_uuid session;
+	static struct hook hook;
+	static struct player p;
+
+	(void)state;
+	assert_ok(fsha_config_set(t.config, FSHA_KEY_LEASE, "100 s", &t.error));
+	s = open_services(); /* makes the election */
+	player_lead(&p, s, ELECTION);
+	player_close(&p);
+	close_services(s);
+	hook_init(&hook);
+	hook.decide = refuse_listings;
+	for (int i = 0; i < 20; i++) {
+		s = open_hooked(&hook);
+		atomic_store(&hook.mode, 1);
+		assert_refused(fsha_election_acquire(s, ELECTION, 10000, &e, &session, &t.error),
+			       FSHA_E_IO, "cannot");
+		atomic_store(&hook.mode, 0);
+		close_services(s);
+	}
+}
+
 /* ---- The clock is asked by whoever waits, each time anew ---- */
 
 static struct hook clock_hook;
@@ -110,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_fails_is_tried_again_after_a_pause_though_the_contender_is_told),
+		TEST(who_acquires_is_told_what_stands_in_the_way),
 		TEST(the_claimer_rests_while_a_contender_is_slow_to_hear_of_the_end),
 	};
 

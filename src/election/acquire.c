@@ -101,7 +101,8 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 		/* A lock that is held may be that of a stopped process: only a heartbeat is life.
 		 */
 		led_by_other = !e->term && e->holder_beats;
-		if (leads || led_by_other || e->has_error)
+		/* Not has_error: that is the executor's, who may have been faster. */
+		if (leads || led_by_other || e->error.result != FSHA_OK)
 			break;
 	} while (services_wait(s, deadline_ns));
 	if (leads && e->term) {
@@ -109,7 +110,7 @@ fsha_result fsha_election_acquire(fsha_services *s, const char *name, uint32_t t
 		result = FSHA_OK;
 	} else if (led_by_other) {
 		result = FSHA_E_NOT_LEADER;
-	} else if (e->has_error) {
+	} else if (e->error.result != FSHA_OK) {
 		result = error_copy(reterr, &e->error);
 	} else {
 		result = error_set(reterr, FSHA_E_TIMEOUT, 0, "acquire",

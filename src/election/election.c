@@ -46,6 +46,7 @@ void election_error(struct fsha_election *e, const fsha_error *error)
 	e->error = *error;
 	e->has_error = true;
 	executor_post(e->services, &e->task);
+	(void)pthread_cond_broadcast(&e->services->changed); /* fsha_election_acquire */
 }
 
 void election_unref(struct fsha_election *e)
