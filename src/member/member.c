@@ -90,6 +90,32 @@ static fsha_result fill(struct member *m, fsha_error *reterr)
 	return write_info(m, reterr);
 }
 
+/*
+ * Could the others read what this member writes? Files are their writer's alone, so those of root
+ * in another user's cluster would stop its leaders: `m->fd` tells whose they are, also where a
+ * server makes somebody else of root.
+ */
+static fsha_result check_user(const struct member *m, fsha_error *reterr)
+{
+	const struct cluster *c = m->cluster;
+	struct statx dir, own;
+	int r;
+
+	r = fsu_statx(c->fs, c->fd, "", AT_EMPTY_PATH, STATX_UID | STATX_MODE, &dir);
+	if (r == 0 && (dir.stx_uid == 0 || (dir.stx_mode & S_ISGID && dir.stx_mode & S_IWGRP)))
+		return FSHA_OK;
+	if (r == 0)
+		r = fsu_statx(c->fs, m->fd, "", AT_EMPTY_PATH, STATX_UID, &own);
+	if (r < 0)
+		return join_error(c, r, "stat", reterr);
+	if (own.stx_uid != 0)
+		return FSHA_OK;
+	return error_set(reterr, FSHA_E_CONFIG, 0, "join",
+			 "cluster '%s' is user %u's, who could not read what root writes there: do "
+			 "this as that user",
+			 c->path, dir.stx_uid);
+}
+
 fsha_result member_join(const struct cluster *c, bool shared, struct member **ret_member,
 			fsha_error *reterr)
 {
@@ -124,7 +150,9 @@ fsha_result member_join(const struct cluster *c, bool shared, struct member **re
 		result = join_error(c, m->fd, "open", reterr);
 		goto fail;
 	}
-	result = fill(m, reterr);
+	result = check_user(m, reterr);
+	if (result == FSHA_OK)
+		result = fill(m, reterr);
 	if (result != FSHA_OK)
 		goto fail;
 

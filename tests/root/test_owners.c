@@ -124,6 +124,24 @@ static void a_cluster_that_is_another_users_as_a_whole_can_be_read(void **state)
 	assert_string_equal(verify(), "");
 }
 
+/* `sudo fsha gc`, say: what it leaves there the next leader must be able to read. */
+static void root_leads_in_no_cluster_of_another_user(void **state)
+{
+	fsha_election *e = NULL;
+	fsha_uuid session;
+	char last[256];
+
+	(void)state;
+	make_cluster();
+	assert_int_equal(nftw(in_cluster(""), give_away, 16, FTW_PHYS), 0);
+	services = open_services();
+	assert_refused(fsha_election_acquire(services, ELECTION, LIMIT_MS, &e, &session, &t.error),
+		       FSHA_E_CONFIG, "could not read what root writes");
+	close_services(services);
+	assert_int_equal(count_names("members", "", last), 0);
+	assert_ok(get());
+}
+
 static void where_a_group_shares_a_cluster_its_files_may_be_anybodys_of_the_group(void **state)
 {
 	(void)state;
@@ -203,6 +221,7 @@ int main(void)
 		TEST(a_record_of_another_user_is_refused_and_told),
 		TEST(a_directory_of_another_user_is_told),
 		TEST(a_cluster_that_is_another_users_as_a_whole_can_be_read),
+		TEST(root_leads_in_no_cluster_of_another_user),
 		TEST(where_a_group_shares_a_cluster_its_files_may_be_anybodys_of_the_group),
 		TEST(a_cluster_directory_that_another_made_where_everybody_may_is_refused),
 		TEST(users_of_a_group_follow_each_other_as_leaders),
