@@ -76,6 +76,26 @@ static void what_is_left_of_a_retired_election_does_not_bring_it_back(void **sta
 	close_place(&p);
 }
 
+/* As whoever met it by hand was once told to do. A leader that it has since is not disturbed. */
+static void an_election_that_was_given_an_epoch_file_again_stays(void **state)
+{
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	leave_half_retired(&p);
+	crashfs_put(p.disk,
+		    town_path(&p.town,
+			      RETIRED_ELECTION "/epoch-0000000000000002-" STRANGER "-" STRANGER),
+		    "", 0);
+	assert_int_equal(gc_of_remains(&p, 0), FSHA_OK);
+	assert_told(&p, "done election-retired " RETIRED_ELECTION "\n");
+	assert_int_equal(count(&p, RETIRED_ELECTION, "epoch-"), 1);
+	assert_int_equal(count(&p, RETIRED_ELECTION, "retired-"), 0);
+	assert_int_equal(count(&p, RETIRED_ELECTION, "tenure-"), 1);
+	close_place(&p);
+}
+
 static void no_leader_record_of_a_retired_election_comes_back_in_a_power_cut(void **state)
 {
 	struct place p;
@@ -219,6 +239,7 @@ int main(void)
 		cmocka_unit_test(an_election_of_a_job_that_is_gone_is_retired_behind_the_floor),
 		cmocka_unit_test(no_election_is_retired_while_anybody_is_a_member),
 		cmocka_unit_test(what_is_left_of_a_retired_election_does_not_bring_it_back),
+		cmocka_unit_test(an_election_that_was_given_an_epoch_file_again_stays),
 		cmocka_unit_test(no_leader_record_of_a_retired_election_comes_back_in_a_power_cut),
 		cmocka_unit_test(an_election_stays_until_its_leader_records_are_gone),
 		cmocka_unit_test(retiring_an_election_brings_no_epoch_back_at_every_fault),

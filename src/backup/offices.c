@@ -7,6 +7,7 @@
 
 #include "fsutil/fsu_path.h"
 #include "src/cluster/layout.h"
+#include "src/election/epoch.h"
 #include "src/maintenance/area.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
@@ -85,6 +86,21 @@ bool offices_is_election(const struct cluster *c, const char *name)
 	return !area_is_foreign(c, directory);
 }
 
+/*
+ * Is it being taken apart? Then nobody leads it and nobody can. What cannot be read may be led.
+ */
+static bool is_retired(const struct cluster *c, const char *name)
+{
+	struct fsu_list list;
+	bool retired;
+
+	fsu_list_init(&list, c->fs);
+	retired = fsu_list_pass(&list, c->elections_fd, name, c->local) == 0 &&
+		  epoch_is_retired(&list);
+	fsu_list_done(&list);
+	return retired;
+}
+
 fsha_result offices_take_all(struct offices *o, fsha_error *reterr)
 {
 	const struct cluster *c = &o->services->cluster;
@@ -97,7 +113,8 @@ fsha_result offices_take_all(struct offices *o, fsha_error *reterr)
 	if (r < 0)
 		result = error_os(reterr, r, "list", "cannot list '" LAYOUT_ELECTIONS "'");
 	for (size_t i = 0; r == 0 && result == FSHA_OK && i < list.count; i++)
-		if (offices_is_election(c, fsu_list_name(&list, i)))
+		if (offices_is_election(c, fsu_list_name(&list, i)) &&
+		    !is_retired(c, fsu_list_name(&list, i)))
 			result = offices_take(o, fsu_list_name(&list, i), reterr);
 	fsu_list_done(&list);
 	return result;

@@ -26,7 +26,7 @@ fsha_result offices_take(struct offices *offices, const char *component, fsha_er
 /* Is what has this name in elections/ one? Not what a person put there; what cannot be read may be.
  */
 bool offices_is_election(const struct cluster *c, const char *name);
-/* All that the cluster has. */
+/* All that the cluster has, but those whose removal was cut short: nobody can lead them. */
 fsha_result offices_take_all(struct offices *offices, fsha_error *reterr);
 /* From here on every term in hand has an epoch above `epoch`, and so has every later one. */
 fsha_result offices_rise_above(struct offices *offices, uint64_t epoch, fsha_error *reterr);

@@ -215,7 +215,10 @@ static fsha_result add_epochs(struct take *t, fsha_error *reterr)
 			(void)fsu_close(c->fs, fd); /* a directory */
 		if (r == 0 && epoch.number > t->manifest.epoch_max)
 			t->manifest.epoch_max = epoch.number;
-		else if (r < 0)
+		/* The floor, which is read below, was raised above its epochs. */
+		if (r == -ENOENT && fd >= 0 && epoch_is_retired(&list))
+			r = 0;
+		if (r < 0)
 			result = error_os(reterr, r, "list", "cannot look at election '%s'",
 					  fsu_list_name(&elections, i));
 	}

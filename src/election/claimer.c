@@ -322,11 +322,31 @@ static int64_t outwait(struct fsha_election *e, const struct epoch *now)
 	return e->outwait_until_ns;
 }
 
+/* `list`: what its directory holds. */
+static void look_failed(struct fsha_election *e, int r, const struct fsu_list *list)
+{
+	fsha_error error = FSHA_ERROR_INIT;
+
+	if (r == -ENOENT && epoch_is_retired(list))
+		(void)error_set(&error, FSHA_E_CORRUPT, 0, "list",
+				"the removal of elections/%s was cut short: run 'fsha gc', which "
+				"finishes it, while nothing contends for it",
+				e->component);
+	else if (r == -ENOENT)
+		(void)error_set(&error, FSHA_E_CORRUPT, 0, "list",
+				"elections/%s has lost its epoch file: make an empty file "
+				"epoch-<16 hex digits above every epoch used>-<32 hex "
+				"digits>-vacant",
+				e->component);
+	else
+		(void)error_os(&error, r, "list", "cannot list elections/%s", e->component);
+	report(e, "look_failed", &error);
+}
+
 /* Look who holds it, and claim it when nobody alive does. Returns when to look next. */
 static int64_t stand_by(struct fsha_election *e, struct member *member)
 {
 	struct fsha_services *s = e->services;
-	fsha_error error = FSHA_ERROR_INIT;
 	struct watcher_answer answer = { .verdict = MEMBER_UNKNOWN };
 	int64_t until_ns;
 	struct fsu_list list;
@@ -336,19 +356,11 @@ static int64_t stand_by(struct fsha_election *e, struct member *member)
 
 	fsu_list_init(&list, services_fs(s));
 	r = epoch_read(&s->cluster, e->dir_fd, &list, &now);
+	if (r < 0)
+		look_failed(e, r, &list);
 	fsu_list_done(&list);
-	if (r < 0) {
-		if (r == -ENOENT)
-			(void)error_set(&error, FSHA_E_CORRUPT, 0, "list",
-					"elections/%s has lost its epoch file: make an empty file "
-					"epoch-<16 hex digits above every epoch used>-<32 hex "
-					"digits>-vacant",
-					e->component);
-		else
-			(void)error_os(&error, r, "list", "cannot list elections/%s", e->component);
-		report(e, "look_failed", &error);
+	if (r < 0)
 		return after(s, lease_ns(s) / 5);
-	}
 	if (epoch_is_vacant(&now))
 		return claim(e, member, &now, "resigned");
 

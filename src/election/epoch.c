@@ -77,6 +77,21 @@ int epoch_read(const struct cluster *c, int election_fd, struct fsu_list *list,
 	return -ENOENT;
 }
 
+bool epoch_is_retired(const struct fsu_list *list)
+{
+	bool retired = false;
+	struct epoch e;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = fsu_list_name(list, i);
+
+		if (epoch_parse(name, &e))
+			return false; /* a person made it one again */
+		retired |= strncmp(name, EPOCH_RETIRED, sizeof(EPOCH_RETIRED) - 1) == 0;
+	}
+	return retired;
+}
+
 int epoch_swap(const struct cluster *c, int election_fd, const struct epoch *from,
 	       const struct epoch *to)
 {

@@ -36,6 +36,12 @@ int epoch_read(const struct cluster *c, int election_fd, struct fsu_list *list,
 	       struct epoch *ret_epoch);
 
 /*
+ * Is this the listing of an election that is being taken apart? Nobody leads it, and nobody can:
+ * the floor is above its epochs, and gc finishes the work.
+ */
+bool epoch_is_retired(const struct fsu_list *list);
+
+/*
  * 1: `to` is there: the swap is ours. 0: another's name is there: lost. Else an error: it cannot be
  * told now, and the same swap may be tried again.
  */

@@ -148,12 +148,79 @@ static void tell(struct actions *a, const char *path, int r, const char *done)
 	actions_fail(a, FINDING_ELECTION_RETIRED, path, &error);
 }
 
+static int list_election(const struct retired *q, struct fsu_list *list)
+{
+	return fsu_list_pass(list, q->fd, "", q->cluster->local);
+}
+
+static bool is_retired_name(const char *name)
+{
+	return strncmp(name, EPOCH_RETIRED, sizeof(EPOCH_RETIRED) - 1) == 0;
+}
+
+/* The epoch that the directory says it was retired with. */
+static int read_number(const struct fsu_list *list, uint64_t *ret_number)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = fsu_list_name(list, i);
+
+		if (is_retired_name(name) &&
+		    fsu_hex_parse(name + sizeof(EPOCH_RETIRED) - 1, 16, ret_number) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static bool has_epoch_file(const struct fsu_list *list)
+{
+	struct epoch epoch;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (epoch_parse(fsu_list_name(list, i), &epoch))
+			return true;
+	return false;
+}
+
+/*
+ * A person made it an epoch file, so it is an election again, perhaps with a leader: what counts is
+ * that file alone, and its next epoch is above the floor, which was raised before. The other name
+ * tells nobody anything any more.
+ */
+static int take_retired_names(const struct retired *q, const struct fsu_list *list)
+{
+	const struct fsu *fs = q->cluster->fs;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->count; i++) {
+		if (!is_retired_name(fsu_list_name(list, i)))
+			continue;
+		r = fsu_unlinkat(fs, q->fd, fsu_list_name(list, i), 0);
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r == 0 ? fsu_fsync(fs, q->fd) : r;
+}
+
+/*
+ * Both names may show while another gc renames the one to the other: that is over in a listing that
+ * begins when the new one was seen.
+ */
+static int list_settled(const struct retired *q, struct fsu_list *list, bool *ret_led)
+{
+	int r = list_election(q, list);
+
+	if (r == 0 && has_epoch_file(list))
+		r = list_election(q, list);
+	*ret_led = r == 0 && has_epoch_file(list);
+	return r;
+}
+
 void retire_finish(struct actions *a, const struct finding *f)
 {
 	const struct cluster *c = &a->services->cluster;
 	struct retired q = { .cluster = c, .epoch = { .number = EPOCH_MAX } };
 	struct fsu_list list;
 	fsha_job_id job;
+	bool led;
 	int r;
 
 	if (a->dry_run) {
@@ -168,22 +235,18 @@ void retire_finish(struct actions *a, const struct finding *f)
 	if (q.fd < 0)
 		return; /* another was faster */
 	fsu_list_init(&list, c->fs);
-	r = fsu_list_pass(&list, q.fd, "", c->local);
-	for (size_t i = 0; r == 0 && i < list.count; i++) {
-		const char *name = fsu_list_name(&list, i);
-		struct epoch epoch;
-
-		if (epoch_parse(name, &epoch))
-			r = -EEXIST; /* an epoch file beside it: somebody mended it */
-		else if (strncmp(name, EPOCH_RETIRED, sizeof(EPOCH_RETIRED) - 1) == 0 &&
-			 fsu_hex_parse(name + sizeof(EPOCH_RETIRED) - 1, 16, &q.epoch.number) < 0)
-			r = -EINVAL;
-	}
+	r = list_settled(&q, &list, &led);
+	if (r == 0 && led)
+		r = take_retired_names(&q, &list);
+	else if (r == 0)
+		r = read_number(&list, &q.epoch.number);
 	fsu_list_done(&list);
-	if (r == 0)
+	if (r == 0 && !led)
 		r = take_directory(a, &q);
 	(void)fsu_close(c->fs, q.fd); /* a directory */
-	tell(a, f->path, r, "removed");
+	tell(a, f->path, r,
+	     led ? "it has an epoch file again, so it stays: what said otherwise is removed" :
+		   "removed");
 }
 
 /* Is anybody a member, or about to become one, for all that is known? */
