@@ -72,4 +72,28 @@ static inline void put(fsha_services *s, const char *space, const char *name, co
 	fsha_state_store_close(store);
 }
 
+static inline fsha_result discard_nothing(void *ctx, const char *name, const void *data,
+					  size_t size, fsha_error *reterr)
+{
+	(void)ctx;
+	(void)name;
+	(void)data;
+	(void)size;
+	(void)reterr;
+	return FSHA_E_IO;
+}
+
+/* Its removal has begun, and what it points to cannot be discarded. */
+static inline void begin_removal(fsha_services *s, const char *space, const char *name)
+{
+	fsha_state_store *store;
+	int removed;
+
+	assert_ok(fsha_state_store_open(s, space, ELECTION, &store, &t.error));
+	assert_ok(fsha_state_store_set_discard(store, discard_nothing, NULL, &t.error));
+	assert_result(fsha_state_store_release_and_try_remove(store, name, &removed, &t.error),
+		      FSHA_E_IO);
+	fsha_state_store_close(store);
+}
+
 #endif

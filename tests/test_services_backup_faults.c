@@ -66,6 +66,15 @@ static void put_both(fsha_services *s, const char *value)
 	player_close(&p);
 }
 
+static void leave_marked(fsha_services *s, const char *space)
+{
+	struct player p;
+
+	player_lead(&p, s, ELECTION);
+	begin_removal(s, space, "name");
+	player_close(&p);
+}
+
 /* How many calls there were, so that the next one begins beyond them when it is none. */
 static int restore_with_fault(int n)
 {
@@ -77,6 +86,7 @@ static int restore_with_fault(int n)
 	assert_true((size_t)n < sizeof(hooks) / sizeof(hooks[0]));
 	s = open_services();
 	put_both(s, "changed");
+	leave_marked(s, "two");
 	close_services(s);
 	hook_init(h);
 	h->decide = fail_one;

@@ -56,7 +56,7 @@ typedef struct fsha_backup_summary {
 	size_t struct_size;
 	uint64_t values;  /* saved, restored, or, in a dry run, verified: all that the backup has */
 	uint64_t bytes;   /* of these */
-	uint64_t damaged; /* left out */
+	uint64_t damaged; /* left out; by a restore: files of the cluster moved to quarantine */
 	uint64_t removed; /* by a restore: values that the backup does not have */
 } fsha_backup_summary;
 #define FSHA_BACKUP_SUMMARY_INIT                        \
@@ -119,6 +119,10 @@ typedef struct fsha_restore_options {
  * the backup written, those that it does not have removed, and its job graphs written, each fenced,
  * under new versions; at last the elections are resigned. So after an interruption there is no
  * graph whose data is missing, and no checkpoint is gone before those of the backup are there.
+ *
+ * A value comes back also when its removal has begun since (release_and_try_remove): what it points
+ * to is not discarded then. A file of many values that is so damaged that it cannot be told which
+ * (verify names it) goes to quarantine/.
  *
  * A directory that the cluster has lost ("cluster directory ... has lost 'job_graphs'", as every
  * call says that uses it) is made again for it.

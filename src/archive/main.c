@@ -30,8 +30,9 @@ static error_t take_file(struct arguments *a, const char *arg)
 	return 0;
 }
 
+/* Of `damaged` has to be said what became of it: "left out 2 damaged". */
 static void print_summary(const struct arguments *a, const char *done, const fsha_backup_summary *s,
-			  const char *more)
+			  const char *damaged, const char *more)
 {
 	/* Where the archive itself goes, nothing else does. */
 	FILE *out = a->to_stdout ? stderr : stdout;
@@ -48,7 +49,7 @@ static void print_summary(const struct arguments *a, const char *done, const fsh
 	if (s->removed)
 		fprintf(out, ", removed %llu", (unsigned long long)s->removed);
 	if (s->damaged)
-		fprintf(out, ", left out %llu damaged", (unsigned long long)s->damaged);
+		fprintf(out, ", %s %llu damaged", damaged, (unsigned long long)s->damaged);
 	fprintf(out, "%s\n", more);
 }
 
@@ -124,7 +125,7 @@ static fsha_result save(const struct arguments *a, fsha_services *services, fsha
 		result = archive_writer_finish(writer, reterr);
 	archive_writer_close(writer);
 	if (result == FSHA_OK)
-		print_summary(a, "saved", &summary, "");
+		print_summary(a, "saved", &summary, "left out", "");
 	return result;
 }
 
@@ -193,7 +194,7 @@ static fsha_result load(const struct arguments *a, fsha_services *services, fsha
 	result = fsha_backup_restore(services, &options, &source, &summary, reterr);
 	archive_reader_close(reader);
 	if (result == FSHA_OK)
-		print_summary(a, dry_run ? "verified" : "restored", &summary,
+		print_summary(a, dry_run ? "verified" : "restored", &summary, "moved to quarantine",
 			      dry_run ? "; nothing was changed" : "");
 	return result;
 }

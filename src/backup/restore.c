@@ -12,6 +12,7 @@
 #include "fsha/backup.h"
 #include "fsutil/fsu_path.h"
 #include "src/backup/archive.h"
+#include "src/backup/damaged_packs.h"
 #include "src/backup/offices.h"
 #include "src/backup/pending.h"
 #include "src/backup/restore.h"
@@ -273,29 +274,39 @@ static fsha_result open_store(struct restore *r, const struct area *area, const 
 	return services_store_open(r->services, &options, ret_store, reterr);
 }
 
-/* Of everything in the store the part that the backup does not have is removed, in batches. */
+/*
+ * Of everything in the store the part that the backup does not have is removed, in batches. What a
+ * damaged pack holds is not known: it goes too, when nothing older can show in its place, so graphs
+ * that are still to be written are removed before.
+ */
 static fsha_result remove_keys(struct restore *r, struct store *s, fsha_error *reterr)
 {
 	char prefix[AREA_DIRECTORY_SIZE + FSU_COMPONENT_MAX + 2];
+	bool damaged, all = r->all;
 	struct index_entry *e;
 	fsha_result result;
 
 	(void)pthread_mutex_lock(&s->mutex);
 	index_forget(&s->index);
 	result = store_load(s, NULL, reterr);
+	damaged = result == FSHA_OK && s->index.damaged_count > 0;
+	all |= damaged && s->kind == FSU_KIND_JOB_GRAPH;
 	for (e = result == FSHA_OK ? s->index.entries : NULL; e && result == FSHA_OK;
 	     e = e->hh.next) {
 		bool stays;
 
 		(void)snprintf(prefix, sizeof(prefix), "%s/%s~", s->directory, e->key);
 		stays = manifest_has(&r->archive.manifest, prefix);
-		if (index_entry_gone(e) || strcmp(e->key, OWNER_KEY) == 0 || (stays && !r->all))
+		if (index_entry_gone(e) || strcmp(e->key, OWNER_KEY) == 0 || (stays && !all))
 			continue;
 		result = pending_add(&r->pending, STORE_REMOVE, e->key, NULL, 0, reterr);
 		r->summary.removed += !stays;
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-	return result == FSHA_OK ? pending_flush(&r->pending, s, reterr) : result;
+	if (result == FSHA_OK)
+		result = pending_flush(&r->pending, s, reterr);
+	return result == FSHA_OK && damaged ? damaged_packs_take(s, &r->summary.damaged, reterr) :
+					      result;
 }
 
 static fsha_result remove_others(struct restore *r, const struct area *area, const char *directory,
@@ -419,7 +430,7 @@ static fsha_result write_value(struct restore *r, struct store *s, const struct 
 	uint8_t *data;
 
 	if (size > WHOLE_MAX && !s->format)
-		return store_write_stream(s, STORE_PUT, t->key, NULL, &stream, NULL, reterr);
+		return store_write_stream(s, STORE_OVERWRITE, t->key, NULL, &stream, NULL, reterr);
 	if (size > FSHA_STATE_VALUE_MAX)
 		return archive_damaged(path, "is larger than a value of that store can be", reterr);
 	data = fsu_alloc(r->cluster->fs, (size_t)size + 1);
@@ -431,11 +442,12 @@ static fsha_result write_value(struct restore *r, struct store *s, const struct 
 		return result;
 	}
 	if (s->format) {
-		result = store_write(s, STORE_PUT, t->key, NULL, data, (size_t)size, NULL, reterr);
+		result = store_write(s, STORE_OVERWRITE, t->key, NULL, data, (size_t)size, NULL,
+				     reterr);
 		fsu_release(r->cluster->fs, data);
 		return result;
 	}
-	result = pending_add(&r->pending, STORE_PUT, t->key, data, (size_t)size, reterr);
+	result = pending_add(&r->pending, STORE_OVERWRITE, t->key, data, (size_t)size, reterr);
 	if (result == FSHA_OK && pending_is_full(&r->pending))
 		result = pending_flush(&r->pending, s, reterr);
 	return result;

@@ -113,6 +113,8 @@ enum store_write {
 	STORE_REMOVE,  /* nothing to do when there is none; FSHA_E_VERSION as above */
 	STORE_MARK, /* as STORE_REPLACE, by a mark that its removal has begun (remove.c); again */
 	STORE_PUT,  /* add or replace, whichever it is; `expected` is not looked at */
+	/* As STORE_PUT, over the mark of a removal too: what that pointed to is given up. */
+	STORE_OVERWRITE,
 };
 fsha_result store_write(struct store *store, enum store_write how, const char *key,
 			const fsha_version *expected, const void *data, size_t size,

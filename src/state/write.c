@@ -17,6 +17,8 @@ static fsha_result check_write(const struct store *s, enum store_write how, cons
 
 	*ret_nothing = false;
 	switch (how) {
+	case STORE_OVERWRITE:
+		return FSHA_OK;
 	case STORE_ADD:
 	case STORE_PUT:
 		if (name_form_lives(form) && how == STORE_ADD)
@@ -112,7 +114,8 @@ fsha_result store_check_loaded(struct store *s, struct term *t, const struct sto
 	enum name_form form;
 
 	damaged = store_sight(s, c->key, ret_floor, &form);
-	if (damaged && c->how != STORE_PUT && (c->how != STORE_REMOVE || c->expected))
+	if (damaged && c->how != STORE_PUT && c->how != STORE_OVERWRITE &&
+	    (c->how != STORE_REMOVE || c->expected))
 		return error_copy(reterr, damaged->why);
 	if (damaged) {
 		*ret_floor = damaged->version;
