@@ -1,5 +1,6 @@
 /* Backups of a cluster that is written to. */
 #include "tests/test_backup.h"
+#include "tests/test_hook.h"
 
 static struct memory m;
 
@@ -202,12 +203,144 @@ static void a_directory_that_is_removed_and_made_again_is_saved_as_it_is_then(vo
 	close_services(s);
 }
 
+/* ---- a backup that takes long, and stores that change while they are looked at ---- */
+
+static struct slow {
+	fsha_services *leader;
+	_Atomic int64_t late_ns; /* so much later it is for who takes the backup */
+	unsigned writes;
+	unsigned again; /* how often values are still to be overtaken */
+} slow;
+
+static int64_t late_now(void *ctx)
+{
+	(void)ctx;
+	return fsu_posix.ops->now_ns(NULL) + atomic_load(&slow.late_ns);
+}
+
+static int late_wait(void *ctx, const int *fds, size_t n_fds, int64_t deadline_ns)
+{
+	(void)ctx;
+	if (deadline_ns < FSU_FOREVER)
+		deadline_ns -= atomic_load(&slow.late_ns);
+	return fsu_posix.ops->wait(NULL, fds, n_fds, deadline_ns);
+}
+
+static fsha_services *open_late(struct hook *h, fsha_services *leader)
+{
+	slow = (struct slow){ .leader = leader };
+	hook_init(h);
+	hook_ops.now_ns = late_now;
+	hook_ops.wait = late_wait;
+	return open_hooked(h);
+}
+
+static void pass(int64_t ms)
+{
+	atomic_fetch_add(&slow.late_ns, ms * FSU_NS_PER_MS);
+}
+
+static void overtake(const char *name)
+{
+	char value[24];
+
+	(void)snprintf(value, sizeof(value), "%u", ++slow.writes);
+	put(slow.leader, "space", name, value);
+}
+
+/* Of two values; the first one of them takes long, and meanwhile both are replaced. */
+static fsha_result begin_slowly(void *ctx, const char *path, uint64_t size, fsha_error *reterr)
+{
+	if (slow.again > 0) {
+		slow.again--;
+		pass(60000);
+		overtake("a");
+		overtake("b");
+	}
+	return begin_item(ctx, path, size, reterr);
+}
+
+static fsha_result take_slowly(fsha_services *reader, unsigned again)
+{
+	const fsha_backup_sink sink = { sizeof(sink), &m, begin_slowly, write_item };
+
+	m.count = 0;
+	slow.again = again;
+	return fsha_backup_take(reader, NULL, &sink, NULL, &t.error);
+}
+
+static void a_backup_that_takes_longer_than_its_timeout_goes_on_while_there_is_progress(
+	void **state)
+{
+	static struct hook h;
+	fsha_services *s = open_services(), *reader = open_late(&h, s);
+	struct player p;
+
+	(void)state;
+	player_lead(&p, s, ELECTION);
+	overtake("a");
+	overtake("b");
+	assert_ok(take_slowly(reader, 1));
+	check_saved("state/space/a~", "3");
+	check_saved("state/space/b~", "4");
+	memory_done(&m);
+	/* One value is overtaken in each round: it would never end. */
+	assert_refused(take_slowly(reader, 1000), FSHA_E_TIMEOUT, "faster than");
+	assert_true(slow.again > 990);
+	memory_done(&m);
+	player_close(&p);
+	close_services(reader);
+	close_services(s);
+}
+
+/* Each time that a part of its listing is read there is one name more; the last one is missed. */
+static int add_meanwhile(struct hook *h, const char *op, const char *path, const char *to)
+{
+	char name[24];
+
+	(void)to;
+	if (atomic_load(&h->mode) > 0 && strcmp(op, "getdents") == 0 &&
+	    strstr(path, "/state/space")) {
+		(void)snprintf(name, sizeof(name), "n%d", atomic_fetch_sub(&h->mode, 1));
+		pass(300); /* a listing that takes longer than a second is refused in any case */
+		overtake(name);
+	}
+	return 0;
+}
+
+static void a_listing_during_which_its_store_changed_is_not_saved(void **state)
+{
+	static struct hook h;
+	fsha_services *s = open_services(), *reader = open_late(&h, s);
+	struct player p;
+
+	(void)state;
+	player_lead(&p, s, ELECTION);
+	overtake("a");
+	h.decide = add_meanwhile;
+	atomic_store(&h.mode, 2);
+	assert_ok(take_with(reader, &m, FSHA_BACKUP_EACH_STORE, 0));
+	check_saved("state/space/n2~", "2");
+	check_saved("state/space/n1~", "3");
+	memory_done(&m);
+	atomic_store(&h.mode, 1000);
+	assert_refused(take_with(reader, &m, FSHA_BACKUP_EACH_STORE, 0), FSHA_E_TIMEOUT,
+		       "'state/space' is written to all the time");
+	atomic_store(&h.mode, 0);
+	memory_done(&m);
+	player_close(&p);
+	close_services(reader);
+	close_services(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_backup_of_a_running_cluster_is_of_one_moment),
 		TEST(a_cluster_that_never_rests_has_no_common_moment),
 		TEST(a_directory_that_is_removed_and_made_again_is_saved_as_it_is_then),
+		TEST(a_backup_that_takes_longer_than_its_timeout_goes_on_while_there_is_progress),
+		TEST(a_listing_during_which_its_store_changed_is_not_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

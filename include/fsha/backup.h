@@ -38,14 +38,18 @@ typedef struct fsha_backup_sink {
 #define FSHA_BACKUP_SKIP_DAMAGED 1u
 /*
  * Do not wait for a moment at which no store changes: each store is saved as it was at one moment,
- * but not all at the same.
+ * but not all at the same. It is enough that each one rests at some moment.
  */
 #define FSHA_BACKUP_EACH_STORE 2u
 
 typedef struct fsha_backup_options {
 	size_t struct_size;
-	uint32_t flags;      /* FSHA_BACKUP_* */
-	uint32_t timeout_ms; /* to find a moment at which no store changes; 0: 30 s */
+	uint32_t flags; /* FSHA_BACKUP_* */
+	/*
+	 * To find a moment at which no store changes; 0: 30 s. It begins anew when what was
+	 * overtaken while the rest was copied is copied in its turn, as long as that becomes less.
+	 */
+	uint32_t timeout_ms;
 } fsha_backup_options;
 #define FSHA_BACKUP_OPTIONS_INIT                  \
 	{                                         \

@@ -90,7 +90,8 @@ static const struct argp_option backup_options[] = {
 	{ "each-store", 'e', NULL, 0,
 	  "each store as of one moment, but not all of the same; for clusters that never rest", 0 },
 	{ "skip-damaged", 's', NULL, 0, "leave damaged values out instead of failing", 0 },
-	{ "timeout", 't', "SECONDS", 0, "how long to look for a moment of rest (30)", 0 },
+	{ "timeout", 't', "SECONDS", 0,
+	  "how long to look for a moment of rest (30), and anew for what was overtaken", 0 },
 	{ 0 },
 };
 

@@ -127,16 +127,50 @@ static fsha_result find_stores(struct snapshot *snap, fsha_error *reterr)
 	return result;
 }
 
-static fsha_result load_store(struct snapshot_store *s, fsha_error *reterr)
+/* How a look is taken: of each store as of one moment, or of all as of the same. */
+struct look {
+	bool each_store;
+	int64_t deadline_ns;
+	bool quiet; /* nothing changed between the listings and the second look at all of them */
+};
+
+/* `*ret_still`: nothing changed while it was listed. */
+static fsha_result list_store(struct snapshot_store *s, bool *ret_still, fsha_error *reterr)
 {
 	fsha_result result;
 
 	(void)pthread_mutex_lock(&s->store->mutex);
 	result = store_load(s->store, NULL, reterr);
 	s->stamp = s->store->index.stamp;
+	*ret_still = s->store->index.valid;
 	(void)pthread_mutex_unlock(&s->store->mutex);
 	s->there = result == FSHA_OK;
 	return result == FSHA_E_NOT_FOUND ? FSHA_OK : result;
+}
+
+/*
+ * A listing during which something changed shows every key, but one as it was before another. For
+ * who asks for one moment of all stores the second look at them tells.
+ */
+static fsha_result load_store(const struct snapshot *snap, struct snapshot_store *s,
+			      const struct look *look, fsha_error *reterr)
+{
+	const struct fsu *fs = snap->cluster->fs;
+	bool still;
+
+	for (;;) {
+		fsha_result result = list_store(s, &still, reterr);
+
+		if (result != FSHA_OK || !look->each_store || !s->there || still)
+			return result;
+		if (fsu_now_ns(fs) >= look->deadline_ns)
+			return error_set(reterr, FSHA_E_TIMEOUT, 0, "backup",
+					 "'%s' is written to all the time: there was no moment at "
+					 "which it did not change",
+					 s->directory);
+		/* A listing can be believed only when the last change is a clock step old. */
+		fsu_sleep(fs, FSU_CLOCK_STEP_NS);
+	}
 }
 
 /*
@@ -154,30 +188,30 @@ static bool is_unchanged(const struct snapshot *snap, const struct snapshot_stor
 	return r == 0 && s->store->index.valid && fsu_stamp_equal(&now, &s->stamp);
 }
 
-/* A look at everything; *ret_quiet: nothing changed between the listings and the second look. */
-static fsha_result look_once(struct snapshot *snap, bool *ret_quiet, fsha_error *reterr)
+/* A look at everything. */
+static fsha_result look_once(struct snapshot *snap, struct look *look, fsha_error *reterr)
 {
 	struct fsu_stamp before[16], after;
 	const struct cluster *c = snap->cluster;
 	fsha_result result;
 
-	*ret_quiet = areas_count <= sizeof(before) / sizeof(before[0]);
-	for (size_t i = 0; i < areas_count && *ret_quiet; i++)
-		*ret_quiet = areas[i].nesting == AREA_FLAT ||
-			     fsu_stamp_read(c->fs, c->fd, areas[i].directory, &before[i]) == 0;
+	look->quiet = areas_count <= sizeof(before) / sizeof(before[0]);
+	for (size_t i = 0; i < areas_count && look->quiet; i++)
+		look->quiet = areas[i].nesting == AREA_FLAT ||
+			      fsu_stamp_read(c->fs, c->fd, areas[i].directory, &before[i]) == 0;
 	snap->vanished = false;
 	result = find_stores(snap, reterr);
 	for (struct snapshot_store *s = snap->stores; s && result == FSHA_OK; s = s->next)
 		if (s->seen)
-			result = load_store(s, reterr);
-	for (struct snapshot_store *s = snap->stores; s && result == FSHA_OK && *ret_quiet;
+			result = load_store(snap, s, look, reterr);
+	for (struct snapshot_store *s = snap->stores; s && result == FSHA_OK && look->quiet;
 	     s = s->next)
-		*ret_quiet = !s->seen || is_unchanged(snap, s);
+		look->quiet = !s->seen || is_unchanged(snap, s);
 	/* No store came or went either. */
-	for (size_t i = 0; i < areas_count && result == FSHA_OK && *ret_quiet; i++)
-		*ret_quiet = areas[i].nesting == AREA_FLAT ||
-			     (fsu_stamp_read(c->fs, c->fd, areas[i].directory, &after) == 0 &&
-			      fsu_stamp_equal(&before[i], &after));
+	for (size_t i = 0; i < areas_count && result == FSHA_OK && look->quiet; i++)
+		look->quiet = areas[i].nesting == AREA_FLAT ||
+			      (fsu_stamp_read(c->fs, c->fd, areas[i].directory, &after) == 0 &&
+			       fsu_stamp_equal(&before[i], &after));
 	return result;
 }
 
@@ -260,12 +294,12 @@ fsha_result snapshot_look(struct snapshot *snap, bool each_store, int64_t deadli
 			  fsha_error *reterr)
 {
 	const struct cluster *c = snap->cluster;
+	struct look look = { .each_store = each_store, .deadline_ns = deadline_ns };
 	fsha_result result;
-	bool quiet;
 
 	for (;;) {
-		result = look_once(snap, &quiet, reterr);
-		if (result != FSHA_OK || ((quiet || each_store) && !snap->vanished))
+		result = look_once(snap, &look, reterr);
+		if (result != FSHA_OK || ((look.quiet || each_store) && !snap->vanished))
 			break;
 		if (fsu_now_ns(c->fs) >= deadline_ns)
 			return error_set(reterr, FSHA_E_TIMEOUT, 0, "backup",

@@ -44,7 +44,7 @@ void snapshot_init(struct snapshot *snap, const struct cluster *c, const char *r
 void snapshot_done(struct snapshot *snap);
 /*
  * Look, or look again. TIMEOUT: until `deadline_ns` there was no moment at which nothing changed;
- * with `each_store` that is not asked for.
+ * with `each_store`: no moment at which nothing in some one store did.
  */
 fsha_result snapshot_look(struct snapshot *snap, bool each_store, int64_t deadline_ns,
 			  fsha_error *reterr);

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -156,8 +157,8 @@ static void format_path(const struct snapshot_value *v, char *ret_path)
 	(void)snprintf(ret_path, PATH_SIZE, "%s/%s", v->store->directory, name);
 }
 
-/* *ret_moved: it was overtaken; another look is needed. */
-static fsha_result copy_value(struct take *t, const struct snapshot_value *v, bool *ret_moved,
+/* One more in *moved: it was overtaken; another look is needed. */
+static fsha_result copy_value(struct take *t, const struct snapshot_value *v, size_t *moved,
 			      fsha_error *reterr)
 {
 	struct entry e = { .take = t, .value = v };
@@ -181,7 +182,7 @@ static fsha_result copy_value(struct take *t, const struct snapshot_value *v, bo
 	}
 	if (result != FSHA_E_VERSION && result != FSHA_E_NOT_FOUND)
 		return result;
-	*ret_moved = true;
+	++*moved;
 	result = fill_up(&e, reterr);
 	manifest_hash_text(t->hash, ignored); /* start anew */
 	return result;
@@ -283,21 +284,31 @@ static fsha_result send_manifest(struct take *t, fsha_error *reterr)
 
 /* ---- All of it ---- */
 
-static fsha_result copy_all(struct take *t, int64_t deadline_ns, fsha_error *reterr)
+/*
+ * Rounds until one overtakes nothing. The time begins anew with each round that overtook fewer
+ * values than any before it: copying many takes long, and then only those few are left.
+ */
+static fsha_result copy_all(struct take *t, int64_t timeout_ns, fsha_error *reterr)
 {
+	const struct fsu *fs = t->cluster->fs;
+	int64_t deadline_ns = fsu_now_ns(fs) + timeout_ns;
+	size_t moved, fewest = SIZE_MAX;
 	fsha_result result;
-	bool moved;
 
 	do {
-		moved = false;
+		moved = 0;
 		result = snapshot_look(&t->snap, t->flags & FSHA_BACKUP_EACH_STORE, deadline_ns,
 				       reterr);
 		for (size_t i = 0; i < t->snap.value_count && result == FSHA_OK; i++)
 			result = copy_value(t, &t->snap.values[i], &moved, reterr);
-		if (result == FSHA_OK && moved && fsu_now_ns(t->cluster->fs) >= deadline_ns)
+		if (moved < fewest) {
+			fewest = moved;
+			deadline_ns = fsu_now_ns(fs) + timeout_ns;
+		}
+		if (result == FSHA_OK && moved > 0 && fsu_now_ns(fs) >= deadline_ns)
 			result = error_set(reterr, FSHA_E_TIMEOUT, 0, "backup",
 					   "values change faster than they can be copied");
-	} while (result == FSHA_OK && moved);
+	} while (result == FSHA_OK && moved > 0);
 	return result;
 }
 
@@ -352,7 +363,7 @@ fsha_result fsha_backup_take(fsha_services *s, const fsha_backup_options *option
 	if (!t.hash)
 		result = error_os(reterr, -ENOMEM, "alloc", "cannot take a backup");
 	if (result == FSHA_OK)
-		result = copy_all(&t, fsu_now_ns(services_fs(s)) + ms * FSU_NS_PER_MS, reterr);
+		result = copy_all(&t, ms * FSU_NS_PER_MS, reterr);
 	if (result == FSHA_OK)
 		result = send_manifest(&t, reterr);
 	if (result == FSHA_OK && ret_summary) {
