@@ -262,6 +262,29 @@ is_begun() {
 	compgen -G "$dir/backup.tar.gz.*" >/dev/null
 }
 
+# In a container a process has the number of the one that was killed before it.
+test_what_a_backup_that_was_killed_left_stops_no_other_one() {
+	put $one graph
+	# shellcheck disable=SC2016 # the inner shell's own number
+	bash -c 'touch "$1.$$.tmp" && exec "$2" backup "$1"' bash "$dir/backup.tar.gz" "$FSHA" >"$dir/told" 2>&1 ||
+		fail "$(<"$dir/told")"
+	expect 0 restore --dry-run "$dir/backup.tar.gz"
+}
+
+# Each namespace has a directory, and each election two, which stay open for as long as it takes.
+test_a_cluster_may_have_more_stores_than_a_shell_allows_descriptors() {
+	local i
+
+	for ((i = 0; i < 16; i++)); do
+		"$FSHA" state "space$i" put name --election "election$i" <<<"$i" >"$dir/told" 2>&1 || fail "$(<"$dir/told")"
+	done
+	ulimit -Sn 28
+	expect 0 backup "$dir/backup.tar.gz"
+	export FSHA_CLUSTER_ID=/another
+	expect 0 restore "$dir/backup.tar.gz"
+	matches "$out" "restored 16 values"
+}
+
 test_a_timeout_of_nothing_is_refused() {
 	put $one graph
 	expect 120 backup --timeout 0 "$dir/backup.tar.gz"

@@ -75,7 +75,7 @@ typedef struct fsha_backup_summary {
  * FSHA_E_TIMEOUT: the cluster is written to all the time, so that there was no common moment
  * (FSHA_BACKUP_EACH_STORE does without). FSHA_E_CORRUPT names a damaged value, or a directory of
  * the cluster that is lost: no flag leaves that out, since what the backup says nothing of would be
- * missing after a restore. FSHA_E_IO,
+ * missing after a restore. A descriptor is open for each store (RLIMIT_NOFILE). FSHA_E_IO,
  * FSHA_E_NOMEM, and what the sink says. After a failure what the sink was given is no backup: it
  * has no manifest. May block for as long as the filesystem does. Any thread, not from a callback.
  * Since 0.1.

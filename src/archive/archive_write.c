@@ -6,11 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fsutil/fsu_uuid.h"
 #include "src/archive/archive_file.h"
 #include "src/cli/cli_error.h"
 #include "src/cli/unfinished.h"
 
 #define FILE_MODE 0600 /* values may be secrets */
+#define TEMPORARY_SUFFIX ".tmp"
 
 struct archive_writer {
 	const struct fsu *fs;
@@ -65,13 +67,34 @@ static fsha_result open_archive(struct archive_writer *w, fsha_error *reterr)
 	return FSHA_OK;
 }
 
+/* `to`: the temporary name, which no other process has had: pids come again. */
+static int make_temporary(struct archive_writer *w, char *to)
+{
+	struct fsu_uuid unique;
+	size_t len = strlen(w->path);
+	int r;
+
+	r = fsu_uuid_make(w->fs, &unique);
+	if (r < 0)
+		return r;
+	memcpy(to, w->path, len);
+	to[len++] = '.';
+	fsu_uuid_format(&unique, to + len);
+	strcpy(to + len + FSU_UUID_HEX, TEMPORARY_SUFFIX);
+	unfinished_begin(to);
+	w->fd = fsu_openat(w->fs, AT_FDCWD, to,
+			   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+	return w->fd < 0 ? w->fd : 0;
+}
+
 fsha_result archive_writer_open(const struct fsu *fs, const char *path,
 				struct archive_writer **ret_writer, fsha_error *reterr)
 {
 	struct archive_writer *w;
-	fsha_result result;
+	fsha_result result = FSHA_OK;
+	int r;
 
-	if (strlen(path) + 32 > FSHA_ARCHIVE_PATH)
+	if (strlen(path) + FSU_UUID_HEX + sizeof("." TEMPORARY_SUFFIX) > FSHA_ARCHIVE_PATH)
 		return cli_error_set(reterr, FSHA_E_INVALID, 0, "'%.60s...' is too long", path);
 	w = fsu_alloc(fs, sizeof(*w));
 	if (!w)
@@ -81,17 +104,14 @@ fsha_result archive_writer_open(const struct fsu *fs, const char *path,
 	w->to_pipe = strcmp(path, "-") == 0;
 	w->fd = -1;
 	strcpy(w->path, w->to_pipe ? "standard output" : path);
-	(void)snprintf(w->temporary, sizeof(w->temporary), "%s.%ld.tmp", path, (long)getpid());
 	if (!w->to_pipe) {
-		unfinished_begin(w->temporary);
-		w->fd = fsu_openat(fs, AT_FDCWD, w->temporary,
-				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+		r = make_temporary(w, w->temporary);
+		if (r < 0) {
+			result = cannot_write(path, r, reterr);
+			w->temporary[0] = '\0'; /* there is none to be removed */
+		}
 	}
-	if (w->fd < 0)
-		w->temporary[0] = '\0'; /* there is none to be removed */
-	if (w->fd < 0 && !w->to_pipe)
-		result = cannot_write(w->path, w->fd, reterr);
-	else
+	if (result == FSHA_OK)
 		result = open_archive(w, reterr);
 	if (result != FSHA_OK) {
 		archive_writer_close(w);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "src/archive/archive_file.h"
 #include "src/cli/cli_error.h"
@@ -223,6 +224,20 @@ static int run(const struct argp *argp, int argc, char **argv, struct arguments 
 	return result == FSHA_OK ? cli_output_end() : cli_error_print(&error, a->options->json);
 }
 
+/*
+ * Every store is open while a backup is taken, and every election while one is restored: both grow
+ * with the cluster, and what a shell allows by default (1024) does not. Nothing here uses select.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then what needs more says so */
+}
+
 int main(int argc, char **argv)
 {
 	static struct cli_options options;
@@ -231,6 +246,7 @@ int main(int argc, char **argv)
 	int at = command_line_parse(argc, argv, "Usage: fsha backup|restore FILE\n", &options);
 	int code = CLI_EXIT_USAGE;
 
+	raise_descriptor_limit();
 	a.options = &options;
 	if (at >= 0 && strcmp(argv[at], "backup") == 0)
 		code = run(&backup_argp, argc - at, command_line_rename(argv + at), &a, save,
