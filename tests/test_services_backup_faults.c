@@ -247,6 +247,33 @@ static void an_interrupted_restore_leaves_no_job_without_its_data(void **state)
 	memory_done(&archive);
 }
 
+#define OF_THE_FIRST_TERM "~0000000000000001.00000000000000ff.0000"
+
+/* It may hold that the job was removed; of graphs alone those that stay are not cleared before. */
+static void no_graph_shows_that_a_damaged_pack_may_have_removed(void **state)
+{
+	const char *const parts[] = { "job_graphs" };
+	const fsha_restore_options options = { sizeof(options), 0, 0, parts, 1 };
+	struct broken broken = { &archive, 0, 0 };
+	const fsha_backup_source source = { sizeof(source), &broken, rewind_broken, next_broken,
+					    read_broken };
+	fsha_services *s = open_services();
+
+	(void)state;
+	put_job(s, "1");
+	take(s, &archive);
+	close_services(s);
+	write_file(in_cluster("job_graphs/@pack" OF_THE_FIRST_TERM), "rubbish", 7);
+	s = open_services();
+	assert_result(fsha_backup_restore(s, &options, &source, NULL, &t.error), FSHA_E_IO);
+	assert_int_equal(count_names("quarantine", "", NULL), 1);
+	assert_int_equal(count_graphs(s), 0);
+	assert_ok(restore_all(s));
+	assert_int_equal(count_graphs(s), 1);
+	close_services(s);
+	memory_done(&archive);
+}
+
 /* The third pass over the entries, which writes, finds the entry cut off. */
 static fsha_result read_less(void *ctx, void *buf, size_t size, size_t *ret_len, fsha_error *reterr)
 {
@@ -291,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_interrupted_restore_leaves_no_job_without_its_data),
+		TEST(no_graph_shows_that_a_damaged_pack_may_have_removed),
 		TEST(a_large_value_is_never_restored_in_part),
 		TEST(a_restore_that_fails_anywhere_completes_when_it_is_run_again),
 	};
