@@ -16,14 +16,13 @@
 #include "src/backup/offices.h"
 #include "src/backup/pending.h"
 #include "src/backup/restore.h"
-#include "src/checkpoint/checkpoint.h"
+#include "src/backup/target.h"
 #include "src/cluster/layout.h"
 #include "src/maintenance/area.h"
 #include "src/record/stream.h"
 #include "src/result/error.h"
 #include "src/services/services.h"
 #include "src/state/owner.h"
-#include "src/worker/worker.h"
 
 /* Up to here a value is read whole and written as one record. */
 #define WHOLE_MAX (UINT64_C(1) << 20)
@@ -41,62 +40,6 @@ struct restore {
 	fsha_backup_summary summary;
 };
 
-/* Where a value belongs. */
-struct target {
-	const struct area *area;
-	char directory[AREA_DIRECTORY_SIZE];
-	char key[FSU_COMPONENT_MAX + 1];
-};
-
-static const struct area *find_area(const char *directory)
-{
-	size_t top = strcspn(directory, "/");
-
-	for (size_t i = 0; i < areas_count; i++) {
-		const struct area *a = &areas[i];
-
-		if (strlen(a->directory) != top || strncmp(a->directory, directory, top) != 0)
-			continue;
-		if (a->nesting == AREA_FLAT)
-			return directory[top] ? NULL : a;
-		return directory[top] && area_names_store(a, directory + top + 1, NULL) ? a : NULL;
-	}
-	return NULL;
-}
-
-static bool parse_path(const char *path, struct target *ret_target)
-{
-	const char *file = strrchr(path, '/');
-	struct name name;
-
-	if (!file || (size_t)(file - path) >= sizeof(ret_target->directory) ||
-	    !name_parse(file + 1, &name) || name.key_len > FSU_COMPONENT_MAX)
-		return false;
-	(void)snprintf(ret_target->directory, sizeof(ret_target->directory), "%.*s",
-		       (int)(file - path), path);
-	(void)snprintf(ret_target->key, sizeof(ret_target->key), "%.*s", (int)name.key_len,
-		       file + 1);
-	ret_target->area = find_area(ret_target->directory);
-	return ret_target->area && (name.form == NAME_VALUE || name.form == NAME_JSON);
-}
-
-/*
- * A key that the store's own calls could have written: an owner or a pack out of a backup would
- * take the whole store's place.
- */
-static bool is_key(const struct target *t)
-{
-	char decoded[FSU_NAME_MAX + 1];
-	size_t len;
-
-	if (t->key[0] != '@')
-		return fsu_path_decode(t->key, strlen(t->key), decoded, &len) == 0;
-	if (t->area->kind == FSU_KIND_CHECKPOINT)
-		return strcmp(t->key, CHECKPOINT_COUNTER_KEY) == 0;
-	return t->area->kind == FSU_KIND_WORKER &&
-	       (strcmp(t->key, FRAMEWORK_ID_KEY) == 0 || strcmp(t->key, COUNTER_KEY) == 0);
-}
-
 /* Has every value its place here, and only one? They are sorted. */
 static fsha_result check_values(const struct restore *r, fsha_error *reterr)
 {
@@ -106,7 +49,7 @@ static fsha_result check_values(const struct restore *r, fsha_error *reterr)
 	for (size_t i = 0; i < m->entry_count; i++) {
 		const char *path = m->entries[i].path;
 
-		if (!parse_path(path, &target) || !is_key(&target) ||
+		if (!target_parse(path, &target) || !target_is_key(&target) ||
 		    !manifest_store(m, target.directory))
 			return archive_damaged(path, "belongs to no store that this version knows",
 					       reterr);
@@ -116,21 +59,6 @@ static fsha_result check_values(const struct restore *r, fsha_error *reterr)
 		former = target;
 	}
 	return FSHA_OK;
-}
-
-/*
- * The election that the manifest says fences a store: a name of one, and where the store's place
- * tells it, that very one. A directory that is made for another is closed to its leaders for good.
- */
-static bool is_owner(const struct area *area, const struct manifest_store *s)
-{
-	char expected[FSU_COMPONENT_MAX + 1], decoded[FSU_NAME_MAX + 1];
-	const char *name = strchr(s->directory, '/');
-	size_t len;
-
-	area_election(area, name ? name + 1 : "", expected);
-	return expected[0] ? strcmp(expected, s->election) == 0 :
-			     fsu_path_decode(s->election, strlen(s->election), decoded, &len) == 0;
 }
 
 /* ---- What is wanted ---- */
@@ -198,13 +126,13 @@ static fsha_result check_owners(const struct restore *r, fsha_error *reterr)
 
 	for (size_t i = 0; i < r->archive.manifest.store_count; i++) {
 		const struct manifest_store *s = &r->archive.manifest.stores[i];
-		const struct area *area = find_area(s->directory);
+		const struct area *area = target_area(s->directory);
 		fsha_result result;
 
 		if (!area)
 			return archive_damaged(s->directory, "is no store that this version knows",
 					       reterr);
-		if (!is_owner(area, s))
+		if (!target_is_owner(area, s))
 			return archive_damaged(s->directory, "belongs to a wrong election", reterr);
 		if (area->nesting == AREA_FLAT || !is_wanted(r, s->directory))
 			continue;
@@ -473,7 +401,7 @@ static fsha_result restore_entry(struct restore *r, const char *path, uint64_t s
 	fsha_result result;
 	struct target t;
 
-	if (!manifest_find(&r->archive.manifest, path) || !parse_path(path, &t) ||
+	if (!manifest_find(&r->archive.manifest, path) || !target_parse(path, &t) ||
 	    !is_wanted(r, t.directory) ||
 	    last != (strcmp(t.area->directory, LAYOUT_JOB_GRAPHS) == 0))
 		return FSHA_OK;

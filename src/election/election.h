@@ -57,8 +57,8 @@ struct fsha_election {
 	int64_t leaving_since_ns; /* when resigning was first tried; 0: not */
 	int64_t due_ns;           /* when the claimer looks at it next */
 	bool history_due;
-	fsha_error error; /* the last one; OK: none yet */
-	bool has_error;   /* it is to be told to the contender */
+	fsha_error error;         /* the last one; OK: none yet */
+	bool has_error;           /* it is to be told to the contender */
 	struct member *stands_as; /* the member that shows it; NULL: none */
 	uint64_t stands_number;
 	uint64_t grants; /* terms so far, for the metrics */
