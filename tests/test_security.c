@@ -370,7 +370,7 @@ static bool make_hostile(enum hostile what, const char *path)
 	}
 }
 
-static unsigned holes;
+static unsigned holes, tried;
 
 /* Somebody waits. */
 static char present[128];
@@ -392,6 +392,7 @@ static void run_case(const char *place, enum hostile what)
 		if (lstat(path, &st) == 0)
 			remove_thing(path);
 		if (make_hostile(what, path)) {
+			tried++;
 			strcpy(before, see_outside());
 			(void)snprintf(present, sizeof(present), "%s in the place of '%s': hangs\n",
 				       hostile_names[what], place);
@@ -413,7 +414,9 @@ static void run_case(const char *place, enum hostile what)
 /* All of them are too many for every run: some, at random. */
 static void nothing_outside_is_touched_through_what_lies_in_a_place_of_ours(void **state)
 {
-	const unsigned long each = test_size(40, 3, 1);
+	/* No multiple of a kind's distance, which would take one kind only. */
+	const unsigned long each = test_size(39, 3, 1);
+	unsigned cases = 0;
 	uint64_t seed = (uint64_t)time(NULL);
 
 	(void)state;
@@ -422,9 +425,12 @@ static void nothing_outside_is_touched_through_what_lies_in_a_place_of_ours(void
 	(void)signal(SIGALRM, tell_hang);
 	make_outside();
 	make_sound();
-	for (size_t i = seed % each; i < PLACES * HOSTILE; i += each)
+	for (size_t i = seed % each; i < PLACES * HOSTILE; i += each, cases++)
 		run_case(places[i / HOSTILE], (enum hostile)(i % HOSTILE));
+	print_message("%u of %u were made\n", tried, cases);
 	assert_int_equal(holes, 0);
+	/* Not everybody may make devices, and a history is written when there is time for it. */
+	assert_true(cases < HOSTILE || tried * 4 >= cases * 3);
 }
 
 int main(void)
