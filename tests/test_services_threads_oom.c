@@ -145,18 +145,22 @@ static void assert_done(struct starved *m, fsha_services *s, fsha_result (*run)(
 
 /* ---- every so many of them ---- */
 
+#define RUNS_MAX 100
+
 /*
- * `run` returns how many allocations there were. In the long run each of them fails; else a part of
- * them, another for each process.
+ * `run` returns how many allocations there were. A part of them fails, another in each process:
+ * each costs a lease or two.
  */
 static void starve(int (*run)(int fail_at, bool for_good), int step, bool for_good)
 {
 	int n, last = 0, runs = 0;
 
-	step = (int)test_size((unsigned long)step, (unsigned long)step, 1);
+	step = (int)test_size((unsigned long)step, (unsigned long)step,
+			      (unsigned long)(step + 3) / 4);
 	n = 1 + (int)getpid() % step;
 	print_message("every %d. allocation from the %d. on\n", step, n);
-	for (; n < 2000; n += step) {
+	/* A busy machine tries again, and allocates for that, too. */
+	for (; n < 2000 && runs < RUNS_MAX; n += step) {
 		(void)alarm(60 * (unsigned)test_slowness()); /* for each of them */
 		last = n;
 		runs++;
