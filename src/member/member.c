@@ -106,7 +106,7 @@ static fsha_result check_user(const struct member *m, fsha_error *reterr)
 		return FSHA_OK;
 	if (r == 0)
 		r = fsu_statx(c->fs, m->fd, "", AT_EMPTY_PATH, STATX_UID, &own);
-	if (r < 0)
+	if (r != 0)
 		return join_error(c, r, "stat", reterr);
 	if (own.stx_uid != 0)
 		return FSHA_OK;
