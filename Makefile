@@ -132,7 +132,8 @@ MAN := $(wildcard man/*.[1357]) $(patsubst include/fsha/%.h,$(BUILD)/man/fsha_%.
 .PHONY: all
 all: $(SO) $(A) $(CLI) $(ARCHIVE) $(BENCH) $(MAN) ## build the library and the command (the default)
 
-$(SO).0: $(call objects,$(LIB_SRC)) src/libfsha.map
+# `fsha doctor` is in the command alone, which takes it out of the archive.
+$(SO).0: $(call objects,$(filter-out src/doctor/%,$(LIB_SRC))) src/libfsha.map
 	@echo "  LINK $@"
 	$(Q)$(LINK) $(SO_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_LIBS) $(LDLIBS)
 

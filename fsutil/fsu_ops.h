@@ -44,7 +44,10 @@ struct fsu_ops {
 	/* Fills `buf` with struct linux_dirent64; 0 at the end. rewind starts over. */
 	ssize_t (*getdents)(void *ctx, int fd, void *buf, size_t len);
 	int (*rewind)(void *ctx, int fd);
-	/* `command` is F_OFD_SETLK or F_OFD_GETLK. */
+	/*
+	 * `command` is F_OFD_SETLK or F_OFD_GETLK. F_SETLK is for the doctor, which tries POSIX
+	 * locks too; only the real table knows it.
+	 */
 	int (*lock)(void *ctx, int fd, int command, struct flock *lock);
 	int (*fstatfs)(void *ctx, int fd, struct statfs *ret_statfs);
 	/* The text of /proc/self/mountinfo and /proc/self/mountstats, at most `len` bytes. */

@@ -294,7 +294,7 @@ static int posix_rewind(void *ctx, int fd)
 static int posix_lock(void *ctx, int fd, int command, struct flock *lock)
 {
 	(void)ctx;
-	assert(command == F_OFD_SETLK || command == F_OFD_GETLK);
+	assert(command == F_OFD_SETLK || command == F_OFD_GETLK || command == F_SETLK);
 	return fcntl(fd, command, lock) < 0 ? -errno : 0;
 }
 

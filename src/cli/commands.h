@@ -13,6 +13,7 @@ int history_main(int argc, char **argv, struct cli_options *options);
 int repair_main(int argc, char **argv, struct cli_options *options);
 int gc_main(int argc, char **argv, struct cli_options *options);
 int verify_main(int argc, char **argv, struct cli_options *options);
+int doctor_main(int argc, char **argv, struct cli_options *options);
 int archive_main(int argc, char **argv, struct cli_options *options);
 int metrics_main(int argc, char **argv, struct cli_options *options);
 int config_main(int argc, char **argv, struct cli_options *options);

@@ -20,6 +20,7 @@ static const struct command {
 	{ "blob", blob_main },      { "checkpoint", checkpoint_main },
 	{ "result", result_main },  { "running", running_main },
 	{ "gc", gc_main },          { "repair", repair_main },
+	{ "doctor", doctor_main },
 };
 
 static const char help[] =
@@ -35,6 +36,8 @@ static const char help[] =
 	"  history ELECTION                                   who led when, and how it ended\n"
 	"  metrics, config                                    figures for Prometheus; the "
 	"settings\n"
+	"  doctor [DIR]                                       is the directory, as it is mounted, "
+	"good for fsha\n"
 	"  verify, repair, gc                                 is it sound; mend it; tidy up\n"
 	"  job put|get ID [FILE], job rm ID, job ls           the stored job graphs\n"
 	"  result ls|get|put|mark-clean|rm [ID] [FILE]        what became of jobs\n"
@@ -55,8 +58,7 @@ static const char help[] =
 	"      --json              print JSON; errors too, as {\"error\": ...}; but for run, "
 	"metrics\n"
 	"  -v, --verbose           tell on stderr what happens\n"
-	"  -h, --help              this text, or that of a command\n"
-	"  -V, --version           print the version\n"
+	"  -h, --help              this text, or that of a command; -V, --version: the version\n"
 	"\n"
 	"Environment: FSHA_STORAGE_DIR, FSHA_CLUSTER_ID, FSHA_LEASE. The command line comes "
 	"before\n"
