@@ -24,6 +24,9 @@
 /* And after a signal, which only shortens the wait for what should come at once. */
 #define STOP_MS 5000
 
+#define NS_PER_MS 1000000
+#define WAIT_NS INT64_C(30000000000)
+
 enum {
 	EXIT_WARN = 1,
 	EXIT_FAIL = 2
@@ -32,6 +35,21 @@ enum {
 struct arguments {
 	struct cli_options *options;
 	bool dir_given;
+	const char *peer;
+	int64_t wait_ns;
+};
+
+enum {
+	KEY_PEER = 0x200,
+	KEY_WAIT
+};
+
+static const struct argp_option fields[] = {
+	{ "peer", KEY_PEER, "LABEL", 0,
+	  "examine it together with other hosts that do the same now; LABEL is this host's own",
+	  0 },
+	{ "wait", KEY_WAIT, "SEC", 0, "how long to wait for the first of them (30)", 0 },
+	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -41,6 +59,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		return cli_options_init(state, a->options, "fsha doctor");
+	case KEY_PEER:
+		a->peer = arg;
+		return 0;
+	case KEY_WAIT:
+		return cli_options_seconds("--wait", arg, &a->wait_ns);
+	case ARGP_KEY_END:
+		if (a->wait_ns >= 0 && !a->peer)
+			return cli_options_error("--wait is for --peer");
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->dir_given)
 			return cli_options_error("doctor takes one DIR at most");
@@ -53,14 +80,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
+	.options = fields,
 	.parser = parse,
 	.args_doc = "[DIR]",
 	.doc = "Is DIR (the storage directory), as this host mounts it, good for fsha? About forty "
 	       "checks of the filesystem, its mount options, this host and the cluster that is "
 	       "there, one line each, with what to do. May run beside a cluster, which is only "
 	       "read; what is made for the checks is removed."
+	       "With --peer, on two or more hosts at once, with the same directory: what they see "
+	       "of each other's names and locks, and when, whether the fence holds for all, and "
+	       "what failover times to expect, in one verdict."
 	       "\vExit code: 0 all is well, 1 there are warnings, 2 something failed: do not run "
-	       "fsha there; 120 and above when it could not be examined.",
+	       "fsha there; 120 and above when it could not be examined: 119 when a peer comes "
+	       "too late or its LABEL is in use, 126 when none came or one is gone.",
 	.children = cli_options_children,
 };
 
@@ -276,7 +308,7 @@ static int judge(const struct doctor_summary *s)
 
 int doctor_main(int argc, char **argv, struct cli_options *options)
 {
-	struct arguments a = { .options = options };
+	struct arguments a = { .options = options, .wait_ns = -1 };
 	/* Static: should the thread hang, it outlives this function. */
 	static struct visit v;
 	fsha_config *config = NULL;
@@ -288,10 +320,14 @@ int doctor_main(int argc, char **argv, struct cli_options *options)
 			    .mutex = PTHREAD_MUTEX_INITIALIZER };
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &a) != 0)
 		return CLI_EXIT_USAGE;
+	if (a.wait_ns < 0)
+		a.wait_ns = WAIT_NS;
 	result = cli_options_config(options, &config, &v.error);
 	if (options->json)
 		v.checks = json_array();
 	v.options = (struct doctor_options){ .config = config,
+					     .peer = a.peer,
+					     .wait_ms = (uint32_t)(a.wait_ns / NS_PER_MS),
 					     .begin = on_begin,
 					     .tell = on_finding,
 					     .stopped = on_asked,

@@ -6,7 +6,7 @@
 
 #include "src/cluster/cluster.h"
 #include "src/config/config.h"
-#include "src/doctor/visit.h"
+#include "src/doctor/meeting.h"
 #include "src/result/error.h"
 
 static const struct doctor_room *const rooms[] = {
@@ -22,15 +22,16 @@ const char *doctor_grade_name(enum doctor_grade grade)
 	return names[grade];
 }
 
-static void begin(struct doctor *d, const char *check)
+void doctor_begin(struct doctor *d, const char *check)
 {
+	if (d->check != check)
+		d->told = 0;
 	d->check = check;
-	d->told = 0;
 	if (d->options->begin)
 		d->options->begin(d->options->ctx, check);
 }
 
-static bool is_stopped(const struct doctor *d)
+bool doctor_is_stopped(const struct doctor *d)
 {
 	return d->options->stopped && d->options->stopped(d->options->ctx);
 }
@@ -59,7 +60,7 @@ static void enter(struct doctor *d)
 {
 	int r;
 
-	begin(d, "work");
+	doctor_begin(d, "work");
 	r = doctor_work_make(d);
 	if (r < 0)
 		doctor_failed(d, "make and enter a directory here", r);
@@ -75,11 +76,11 @@ static void run_rooms(struct doctor *d)
 
 			if (check->works && d->work_fd < 0)
 				continue;
-			if (is_stopped(d)) {
+			if (doctor_is_stopped(d)) {
 				d->summary.stopped = true;
 				return;
 			}
-			begin(d, check->name);
+			doctor_begin(d, check->name);
 			check->run(d);
 			assert(d->told <= 1);
 		}
@@ -99,7 +100,7 @@ static fsha_result run(const struct doctor_options *options, struct doctor_summa
 	};
 	fsha_result result;
 
-	begin(&d, "directory");
+	doctor_begin(&d, "directory");
 	result = open_dir(&d, reterr);
 	if (result == FSHA_OK) {
 		(void)snprintf(d.summary.filesystem, sizeof(d.summary.filesystem), "%s",
@@ -107,11 +108,15 @@ static fsha_result run(const struct doctor_options *options, struct doctor_summa
 		(void)snprintf(d.summary.target, sizeof(d.summary.target), "%s", d.mount.target);
 		doctor_read_text(d.fs, "/proc/sys/kernel/random/boot_id", d.boot_id,
 				 sizeof(d.boot_id));
-		begin(&d, "cluster");
+		doctor_begin(&d, "cluster");
 		doctor_cluster_open(&d);
-		enter(&d);
-		run_rooms(&d);
-		begin(&d, "tidying up");
+		if (options->peer) {
+			result = doctor_peer(&d, reterr);
+		} else {
+			enter(&d);
+			run_rooms(&d);
+		}
+		doctor_begin(&d, "tidying up");
 		if (d.work_fd >= 0)
 			doctor_work_remove(&d);
 		doctor_cluster_close(&d);

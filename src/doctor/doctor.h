@@ -45,6 +45,12 @@ struct doctor_options {
 	const char *cluster_id;
 	uint32_t lease_ms; /* as it is configured; 0: it is not */
 	const char *host;  /* NULL: the name of this host */
+	/*
+	 * Meet other doctors in the directory, as this label, and wait so long for them. NULL: look
+	 * at it alone.
+	 */
+	const char *peer;
+	uint32_t wait_ms;
 	/* Called in the caller's thread. Any of them may be NULL. */
 	void (*begin)(void *ctx, const char *check);
 	void (*tell)(void *ctx, const struct doctor_finding *finding);
@@ -64,7 +70,8 @@ const char *doctor_grade_name(enum doctor_grade grade);
 
 /*
  * FSHA_OK when every check was made, whatever they found, or the run was stopped. CONFIG when `dir`
- * is no directory that this user may open.
+ * is no directory that this user may open. With `peer`: TIMEOUT when nobody came or somebody is
+ * gone, STATE when this one came too late.
  */
 fsha_result doctor_run(const struct doctor_options *options, struct doctor_summary *ret_summary,
 		       fsha_error *reterr);

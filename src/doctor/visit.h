@@ -55,6 +55,12 @@ extern const struct doctor_room doctor_mount, doctor_owner, doctor_names, doctor
 #define DOCTOR_ROOM(name, checks) \
 	const struct doctor_room name = { checks, sizeof(checks) / sizeof((checks)[0]) }
 
+/* ---- The run (doctor.c) ---- */
+
+/* A check begins, or has made a step. */
+void doctor_begin(struct doctor *d, const char *check);
+bool doctor_is_stopped(const struct doctor *d);
+
 /* ---- Telling ---- */
 
 /* `advice` is a static string. */
