@@ -334,7 +334,8 @@ check-fuse: ## hangs, failures and power cuts of a filesystem under real process
 	@tests/fuse/needs
 	@+$(MAKE) --no-print-directory $(PARALLEL) check-programs $(FAULTFS)
 	@BUILD='$(abspath $(BUILD))' tools/run-tests -j 3 -t 900 \
-		$(addprefix $(BUILD)/tests/fuse_test_,power delay storm close hang) tests/fuse/test_run.sh
+		$(addprefix $(BUILD)/tests/fuse_test_,power delay storm close hang) \
+		tests/fuse/test_run.sh tests/fuse/test_doctor.sh
 
 # The protocol as a model, checked by spin.
 
