@@ -466,9 +466,13 @@ static fsha_result read_roster(struct meeting *m, fsha_error *reterr)
 
 	while (result == FSHA_OK && !is_there(m, ROSTER)) {
 		result = meeting_tick(m, reterr);
-		if (result == FSHA_OK && fsu_now_ns(m->fs) > end_ns)
+		if (result == FSHA_OK && fsu_now_ns(m->fs) > end_ns) {
+			/* Who lives has beaten since; what the dead left is for us to remove. */
+			(void)look_around(m);
+			m->seated = true;
 			result = error_set(reterr, FSHA_E_TIMEOUT, 0, "meet",
 					   "the peer that began has died: run all of them again");
+		}
 	}
 	if (result == FSHA_OK) {
 		char text[PEERS_MAX * (FSU_COMPONENT_MAX + 2) + 1];
