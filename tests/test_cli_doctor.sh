@@ -7,8 +7,10 @@ leads() {
 	"$FSHA" status "$1" >/dev/null 2>&1
 }
 
+# Names, but those that a leader changes by itself.
 tree() {
-	find "$dir/storage" -printf '%P\n' | grep -v -e /beat- -e /leaders/ -e @history | sort
+	find "$dir/storage" -printf '%P\n' |
+		grep -v -e /beat- -e /leaders/ -e @history -e '/tenure-[^/]*/' -e /trash/ | sort
 }
 
 # expect_sound ARGUMENT...: nothing failed. A warning may be right: in memory nothing lasts, and on a busy
