@@ -22,7 +22,7 @@ static size_t count_members(const fsha_services *s)
 	int count;
 
 	(void)snprintf(path, sizeof(path), "%s/members", fsha_services_path(s));
-	count = scandir(path, &names, NULL, NULL);
+	count = scandir(path, &names, NULL, alphasort);
 	assert_true(count >= 2);
 	for (int i = 0; i < count; i++)
 		free(names[i]);

@@ -326,12 +326,11 @@ int poller_start(struct fsha_services *s)
 void poller_destroy(struct fsha_services *s)
 {
 	struct poller *p = s->view;
-	struct seen *v, *next;
 
 	if (!p)
 		return;
-	HASH_ITER (hh, p->seen, v, next)
-		forget(s, v);
+	while (p->seen)
+		forget(s, p->seen);
 	index_done(&p->index);
 	fsu_watch_done(&p->watch);
 	fsu_release(services_fs(s), p);

@@ -188,9 +188,11 @@ static inline void hosts_judge_ids(void)
 	assert_non_null(ids);
 	while (getline(&line, &size, ids) > 0) {
 		if (count == room) {
-			room = room ? 2 * room : 256;
-			lines = realloc(lines, room * sizeof(*lines));
-			assert_non_null(lines);
+			char **more = realloc(lines, (room + 256) * sizeof(*lines));
+
+			assert_non_null(more);
+			lines = more;
+			room += 256;
 		}
 		lines[count++] = line;
 		line = NULL;
