@@ -96,6 +96,54 @@ static void an_election_that_was_given_an_epoch_file_again_stays(void **state)
 	close_place(&p);
 }
 
+/* A gc that was stopped before it moved the directory away, and what came in its place meanwhile.
+ */
+static struct {
+	const struct fsu *real;
+	struct fsu_ops ops;
+	struct place *place;
+	bool done;
+} late;
+
+static int late_renameat(void *ctx, int from_dirfd, const char *from, int to_dirfd, const char *to)
+{
+	if (!late.done && strncmp(to, LAYOUT_ELECTIONS "/~", sizeof(LAYOUT_ELECTIONS) + 1) == 0) {
+		late.done = true;
+		assert_int_equal(
+			fsu_renameat(late.real, from_dirfd, from, to_dirfd, LAYOUT_ELECTIONS "/~x"),
+			0);
+		make_directory(late.place, RETIRED_ELECTION);
+		crashfs_put(late.place->disk,
+			    town_path(&late.place->town, RETIRED_ELECTION
+				      "/epoch-0000000000000002-" STRANGER "-" STRANGER),
+			    "", 0);
+	}
+	return late.real->ops->renameat(ctx, from_dirfd, from, to_dirfd, to);
+}
+
+static void an_election_that_was_made_anew_meanwhile_is_put_back(void **state)
+{
+	struct fsu hooked;
+	struct place p;
+
+	(void)state;
+	open_deserted(&p);
+	leave_half_retired(&p);
+	late.real = p.holder.services->cluster.fs;
+	late.ops = *late.real->ops;
+	late.ops.renameat = late_renameat;
+	late.place = &p;
+	late.done = false;
+	hooked = (struct fsu){ &late.ops, late.real->ctx };
+	p.holder.services->cluster.fs = &hooked;
+	assert_int_equal(gc_of_remains(&p, 0), FSHA_OK);
+	p.holder.services->cluster.fs = late.real;
+	assert_true(late.done);
+	assert_told(&p, "left election-retired " RETIRED_ELECTION "\n");
+	assert_int_equal(count(&p, RETIRED_ELECTION, "epoch-"), 1);
+	close_place(&p);
+}
+
 static void no_leader_record_of_a_retired_election_comes_back_in_a_power_cut(void **state)
 {
 	struct place p;
@@ -240,6 +288,7 @@ int main(void)
 		cmocka_unit_test(no_election_is_retired_while_anybody_is_a_member),
 		cmocka_unit_test(what_is_left_of_a_retired_election_does_not_bring_it_back),
 		cmocka_unit_test(an_election_that_was_given_an_epoch_file_again_stays),
+		cmocka_unit_test(an_election_that_was_made_anew_meanwhile_is_put_back),
 		cmocka_unit_test(no_leader_record_of_a_retired_election_comes_back_in_a_power_cut),
 		cmocka_unit_test(an_election_stays_until_its_leader_records_are_gone),
 		cmocka_unit_test(retiring_an_election_brings_no_epoch_back_at_every_fault),

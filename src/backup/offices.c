@@ -92,12 +92,16 @@ bool offices_is_election(const struct cluster *c, const char *name)
 static bool is_retired(const struct cluster *c, const char *name)
 {
 	struct fsu_list list;
+	struct epoch epoch;
 	bool retired;
+	int fd = fsu_dir_open(c->fs, c->elections_fd, name);
 
 	fsu_list_init(&list, c->fs);
-	retired = fsu_list_pass(&list, c->elections_fd, name, c->local) == 0 &&
+	retired = fd >= 0 && epoch_read_surely(c, fd, &list, &epoch) == -ENOENT &&
 		  epoch_is_retired(&list);
 	fsu_list_done(&list);
+	if (fd >= 0)
+		(void)fsu_close(c->fs, fd); /* a directory */
 	return retired;
 }
 

@@ -211,7 +211,7 @@ static fsha_result add_epochs(struct take *t, fsha_error *reterr)
 		if (!offices_is_election(c, fsu_list_name(&elections, i)))
 			continue;
 		fd = fsu_dir_open(c->fs, c->elections_fd, fsu_list_name(&elections, i));
-		r = fd < 0 ? fd : epoch_read(c, fd, &list, &epoch);
+		r = fd < 0 ? fd : epoch_read_surely(c, fd, &list, &epoch);
 		if (fd >= 0)
 			(void)fsu_close(c->fs, fd); /* a directory */
 		if (r == 0 && epoch.number > t->manifest.epoch_max)

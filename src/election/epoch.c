@@ -9,6 +9,7 @@
 #define VACANT "vacant"
 #define MEMBER_AT (sizeof(PREFIX) - 1 + 16 + 1 + FSU_UUID_HEX + 1)
 #define READ_TRIES 20
+#define SURE_NS (3 * FSU_NS_PER_S) /* where directory times are whole seconds */
 
 bool epoch_equal(const struct epoch *a, const struct epoch *b)
 {
@@ -75,6 +76,22 @@ int epoch_read(const struct cluster *c, int election_fd, struct fsu_list *list,
 			fsu_sleep(c->fs, FSU_CLOCK_STEP_NS);
 	}
 	return -ENOENT;
+}
+
+int epoch_read_surely(const struct cluster *c, int election_fd, struct fsu_list *list,
+		      struct epoch *ret_epoch)
+{
+	int r = epoch_read(c, election_fd, list, ret_epoch);
+
+	if (r != -ENOENT)
+		return r;
+	r = fsu_list_read(list, election_fd, "", c->local, SURE_NS);
+	for (size_t i = 0; r == 0 && i < list->count; i++)
+		if (epoch_parse(fsu_list_name(list, i), ret_epoch))
+			r = -EAGAIN;
+	if (r == 0)
+		r = list->stable ? -ENOENT : -EAGAIN;
+	return r;
 }
 
 bool epoch_is_retired(const struct fsu_list *list)

@@ -40,6 +40,12 @@ int epoch_read(const struct cluster *c, int election_fd, struct fsu_list *list,
  * the floor is above its epochs, and gc finishes the work.
  */
 bool epoch_is_retired(const struct fsu_list *list);
+/*
+ * The same as epoch_read for whoever acts on -ENOENT: nothing changed while that was looked at.
+ * -EAGAIN: it cannot be told.
+ */
+int epoch_read_surely(const struct cluster *c, int election_fd, struct fsu_list *list,
+		      struct epoch *ret_epoch);
 
 /*
  * 1: `to` is there: the swap is ours. 0: another's name is there: lost. Else an error: it cannot be

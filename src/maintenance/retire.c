@@ -104,6 +104,36 @@ static int take_leader_records(const struct retired *q)
 	return r == 0 ? fsu_fsync(c->fs, c->leaders_fd) : r;
 }
 
+/*
+ * Was it that directory, and nobody's still? This process may have been stopped before the rename,
+ * while another took the same election away and somebody made it anew; or a person made it an epoch
+ * file. Then it goes back. Its leader could not write meanwhile, and that is all.
+ */
+static int check_moved(const struct retired *q, const char *gone)
+{
+	const struct cluster *c = q->cluster;
+	struct fsu_stamp moved, own;
+	struct fsu_list list;
+	struct epoch epoch;
+	int r;
+
+	fsu_list_init(&list, c->fs);
+	r = fsu_stamp_read(c->fs, c->fd, gone, &moved);
+	if (r == 0)
+		r = fsu_stamp_read(c->fs, q->fd, "", &own);
+	if (r == 0)
+		r = moved.inode == own.inode ? epoch_read_surely(c, q->fd, &list, &epoch) : 0;
+	fsu_list_done(&list);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = -EAGAIN;
+	/* In vain if it was made once more; then this one is nobody's. */
+	(void)fsu_renameat(c->fs, c->fd, gone, c->fd, q->path);
+	(void)fsu_fsync(c->fs, c->elections_fd);
+	return r;
+}
+
 static int take_directory(struct actions *a, const struct retired *q)
 {
 	const struct cluster *c = q->cluster;
@@ -123,6 +153,9 @@ static int take_directory(struct actions *a, const struct retired *q)
 		return r;
 	fsu_uuid_format(&unique, gone + strlen(gone));
 	r = fsu_renameat(c->fs, c->fd, q->path, c->fd, gone);
+	if (r < 0)
+		return r;
+	r = check_moved(q, gone);
 	if (r == 0)
 		r = fsu_fsync(c->fs, c->elections_fd);
 	if (r < 0)
@@ -144,13 +177,13 @@ static void tell(struct actions *a, const char *path, int r, const char *done)
 		actions_tell(a, FSHA_ACTION_DONE, FINDING_ELECTION_RETIRED, path, "%s", done);
 		return;
 	}
+	if (r == -EAGAIN) {
+		actions_tell(a, FSHA_ACTION_LEFT, FINDING_ELECTION_RETIRED, path,
+			     "somebody is at work in it: run gc again");
+		return;
+	}
 	(void)error_os(&error, r, "rename", "cannot retire '%s'", path);
 	actions_fail(a, FINDING_ELECTION_RETIRED, path, &error);
-}
-
-static int list_election(const struct retired *q, struct fsu_list *list)
-{
-	return fsu_list_pass(list, q->fd, "", q->cluster->local);
 }
 
 static bool is_retired_name(const char *name)
@@ -169,16 +202,6 @@ static int read_number(const struct fsu_list *list, uint64_t *ret_number)
 			return -EINVAL;
 	}
 	return 0;
-}
-
-static bool has_epoch_file(const struct fsu_list *list)
-{
-	struct epoch epoch;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (epoch_parse(fsu_list_name(list, i), &epoch))
-			return true;
-	return false;
 }
 
 /*
@@ -202,16 +225,17 @@ static int take_retired_names(const struct retired *q, const struct fsu_list *li
 
 /*
  * Both names may show while another gc renames the one to the other: that is over in a listing that
- * begins when the new one was seen.
+ * begins when the new one was seen. And that nobody leads it must be beyond doubt.
  */
 static int list_settled(const struct retired *q, struct fsu_list *list, bool *ret_led)
 {
-	int r = list_election(q, list);
+	struct epoch epoch;
+	int r = epoch_read_surely(q->cluster, q->fd, list, &epoch);
 
-	if (r == 0 && has_epoch_file(list))
-		r = list_election(q, list);
-	*ret_led = r == 0 && has_epoch_file(list);
-	return r;
+	if (r == 0)
+		r = epoch_read_surely(q->cluster, q->fd, list, &epoch);
+	*ret_led = r == 0;
+	return r == -ENOENT ? 0 : r;
 }
 
 void retire_finish(struct actions *a, const struct finding *f)
