@@ -13,6 +13,8 @@
 #include "src/services/standalone.h"
 #include "src/services/upkeep.h"
 
+#define TRASH_NS_MAX FSU_NS_PER_S
+
 static void clean_stores(struct fsha_services *s)
 {
 	struct open_store *o, *next, *done = NULL;
@@ -45,7 +47,7 @@ static void clean_stores(struct fsha_services *s)
 }
 
 static void clean_election(struct fsha_election *e, struct term *t, bool history_due,
-			   int64_t published_ns)
+			   int64_t published_ns, int64_t trash_until_ns)
 {
 	struct fsha_services *s = e->services;
 
@@ -67,9 +69,7 @@ static void clean_election(struct fsha_election *e, struct term *t, bool history
 		else
 			leader_clean(t);
 	}
-	/* Half of the time, however fast it is filled. */
-	tenure_empty_trash_until(&s->cluster, t->election_fd,
-				 fsu_now_ns(services_fs(s)) + cluster_lease_ns(&s->cluster) / 10);
+	tenure_empty_trash_until(&s->cluster, t->election_fd, trash_until_ns);
 }
 
 /* One that is led here: its term and what is due, taken under the mutex. */
@@ -106,16 +106,36 @@ static struct led *take_led(struct fsha_services *s, size_t *ret_count)
 	return led;
 }
 
+static bool is_closing(struct fsha_services *s)
+{
+	bool closing;
+
+	services_lock(s);
+	closing = s->closing;
+	services_unlock(s);
+	return closing;
+}
+
+int64_t janitor_trash_until(const struct fsha_services *s)
+{
+	int64_t ns = cluster_lease_ns(&s->cluster) / 10;
+
+	return fsu_now_ns(services_fs(s)) + (ns < TRASH_NS_MAX ? ns : TRASH_NS_MAX);
+}
+
 /* Returns whether any election is led here. */
 static bool clean_elections(struct fsha_services *s)
 {
+	const int64_t trash_until_ns = janitor_trash_until(s);
 	size_t count;
 	struct led *led = take_led(s, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		clean_election(led[i].election, led[i].term, led[i].history_due,
-			       led[i].published_ns);
-		upkeep_stores(s, led[i].term);
+		if (!is_closing(s)) {
+			clean_election(led[i].election, led[i].term, led[i].history_due,
+				       led[i].published_ns, trash_until_ns);
+			upkeep_stores(s, led[i].term);
+		}
 		term_unref(led[i].term);
 		election_unref(led[i].election);
 	}
@@ -127,21 +147,17 @@ void janitor_run(struct worker *w)
 {
 	struct fsha_services *s = w->services;
 	int64_t lease = cluster_lease_ns(&s->cluster);
-	int64_t members_ns = 0;
+	int64_t members_ns = 0, round_ns = 0;
 
-	for (;;) {
+	while (!is_closing(s)) {
 		int64_t now_ns = fsu_now_ns(services_fs(s));
-		bool closing, leads;
+		bool leads;
 
-		services_lock(s);
-		closing = s->closing;
-		services_unlock(s);
-		if (closing)
-			break;
 		clean_stores(s);
 		if (s->standalone)
 			standalone_clean(s);
-		upkeep_drop_unused(s);
+		upkeep_drop_unused(s, round_ns);
+		round_ns = now_ns;
 		leads = !s->standalone && clean_elections(s);
 		if (leads && now_ns >= members_ns) {
 			upkeep_remains(s);

@@ -182,6 +182,9 @@ bool heartbeat_is_own(const struct fsha_services *s, const struct fsu_uuid *memb
 
 /* ---- janitor.c ---- */
 void janitor_run(struct worker *w);
+/* Until when trash is emptied in a round that begins now: for half of the time, but closing waits.
+ */
+int64_t janitor_trash_until(const struct fsha_services *s);
 
 /* ---- close.c ---- */
 /* STATE, with the names of all that its user has not closed; and in a callback. Under the mutex. */

@@ -122,15 +122,14 @@ out:
 
 void standalone_clean(struct fsha_services *s)
 {
+	const int64_t until_ns = janitor_trash_until(s);
 	struct attached_term *a;
 
 	services_lock(s);
 	a = s->attached;
 	services_unlock(s);
 	for (; a; a = a->next) /* they stay until the end */
-		tenure_empty_trash_until(&s->cluster, a->term->election_fd,
-					 fsu_now_ns(services_fs(s)) +
-						 cluster_lease_ns(&s->cluster) / 10);
+		tenure_empty_trash_until(&s->cluster, a->term->election_fd, until_ns);
 }
 
 /* ---- addresses ---- */

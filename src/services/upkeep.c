@@ -95,10 +95,12 @@ static void drop(struct fsha_services *s, struct kept_store **at)
 }
 
 /* Those of elections that are led here no more, a while after that. */
-void upkeep_drop_unused(struct fsha_services *s)
+void upkeep_drop_unused(struct fsha_services *s, int64_t round_ns)
 {
-	const int64_t since_ns = fsu_now_ns(services_fs(s)) - 2 * cluster_lease_ns(&s->cluster);
+	int64_t since_ns = fsu_now_ns(services_fs(s)) - 2 * cluster_lease_ns(&s->cluster);
 
+	if (since_ns > round_ns)
+		since_ns = round_ns;
 	for (struct kept_store **at = &s->kept; *at;)
 		if ((*at)->used_ns < since_ns)
 			drop(s, at);

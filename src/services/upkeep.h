@@ -10,8 +10,11 @@
 
 /* In the janitor's thread. */
 void upkeep_stores(struct fsha_services *s, struct term *term);
-/* Close the stores of elections that are not led any more, two leases after that; each time. */
-void upkeep_drop_unused(struct fsha_services *s);
+/*
+ * Close the stores of elections that are not led any more, two leases after that; each time. All
+ * that are led still were used since `round_ns`.
+ */
+void upkeep_drop_unused(struct fsha_services *s, int64_t round_ns);
 /* Members that died, half-built directories, blobs of jobs that are gone; once a lease. */
 void upkeep_remains(struct fsha_services *s);
 void upkeep_destroy(struct fsha_services *s);
