@@ -97,7 +97,6 @@ static fsha_services *open_counted(void)
 	counted_ops.alloc = counted_alloc;
 	counted_ops.resize = counted_resize;
 	counted_ops.release = counted_release;
-	gate_init(&ending);
 	ended = 0;
 	assert_ok(services_open_with(&counted, t.config, NULL, &s, &t.error));
 	return s;
@@ -151,5 +150,6 @@ int main(void)
 		TEST(nothing_is_given_back_that_a_thread_is_still_in),
 	};
 
+	gate_init(&ending);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
