@@ -304,7 +304,8 @@ FSHA_API fsha_result fsha_state_store_release_all(fsha_state_store *store, fsha_
 /**
  * After FSHA_E_INDOUBT: did the write that would have made `version` of `name` happen? FSHA_OK: it
  * did, and is durable. FSHA_E_NOT_FOUND: it did not and never will. FSHA_E_INDOUBT: still not
- * known, or, if it did and was removed since, not any more. FSHA_E_VERSION: a newer version is
+ * known, or not any more: it did and was removed since, or the storage failed again when it was
+ * found out in the background. FSHA_E_VERSION: a newer version is
  * there, it can no longer be told. Since 0.1.
  */
 FSHA_API fsha_result fsha_state_store_settle(fsha_state_store *store, const char *name,
