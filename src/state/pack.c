@@ -299,6 +299,11 @@ fsha_result pack_read_bytes(const struct record_place *place, const struct pack_
 	result = pack_open(place, &part->pack, name, &fd, &file_size, reterr);
 	if (result != FSHA_OK)
 		return result;
+	/* What its list says may be more than there is: nothing is allocated for that. */
+	if (part->offset > file_size || part->size > file_size - part->offset) {
+		(void)fsu_close(place->fs, fd); /* opened for reading */
+		return record_corrupt(place, name, "it is cut off", reterr);
+	}
 	bytes = fsu_alloc(place->fs, part->size);
 	r = bytes ? pack_read_at(place->fs, fd, bytes, part->size, part->offset, &len) : -ENOMEM;
 	(void)fsu_close(place->fs, fd); /* opened for reading */
